@@ -1,2 +1,28 @@
-//! Placeholder.
+//! Everline: cache-line flush primitives → persistent allocator → undo-log transactions, validated by simulated
+//! power failure.
+//!
+//! Layers, each of which uses only those above it:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`arch`] | instructions: CLWB, CLFLUSHOPT, SFENCE, DC CVAP, CBO.CLEAN, non-temporal copies, CRC-32C |
+//! | [`units`] | byte offsets, ranges, lines: the only rounding |
+//! | [`layout`] | every byte on media |
+//! | [`media`] | the medium: stores, flushes, fences; mapped memory, files, RAM |
+//! | [`persist`] | Dirty → Flushed → Durable in the type system |
 #![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub use everline_arch as arch;
+
+pub mod layout;
+pub mod media;
+mod mem;
+pub mod persist;
+pub mod sync;
+pub mod units;

@@ -1,0 +1,112 @@
+//! Plain memory: for tests and for the memory backend. Volatile, and says so.
+#![allow(unsafe_code)]
+
+use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use core::convert::Infallible;
+
+use everline_arch::FlushKind;
+
+use super::{Checksum, Domain, Durability, Mapped, Media};
+use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
+
+const ALIGN: usize = 4096;
+
+/// Zeroed memory of a fixed length that is gone with the process.
+#[derive(Debug)]
+pub struct Ram {
+    mapped: Mapped,
+    layout: Layout,
+}
+
+impl Ram {
+    /// `len` zero bytes; the domain is [`Domain::Volatile`].
+    ///
+    /// Panics where `len` is not below `isize::MAX`; aborts where memory runs out, as every allocation does.
+    pub fn new(len: ByteLen) -> Self {
+        Self::with_durability(
+            len,
+            Durability {
+                domain: Domain::Volatile,
+                reason: "plain memory",
+                flush: FlushKind::detect().name(),
+            },
+        )
+    }
+
+    /// As [`Ram::new`], for memory that the caller knows to survive (battery-backed), or for measurements that
+    /// must issue real flushes.
+    pub fn assume_persistent(len: ByteLen) -> Self {
+        Self::with_durability(
+            len,
+            Durability {
+                domain: Domain::MemoryController,
+                reason: "assumed persistent on request",
+                flush: FlushKind::detect().name(),
+            },
+        )
+    }
+
+    fn with_durability(len: ByteLen, durability: Durability) -> Self {
+        let layout = Layout::from_size_align(len.get().max(1) as usize, ALIGN)
+            .expect("length fits the address space");
+        // SAFETY: the layout has a size above zero.
+        let base = unsafe { alloc_zeroed(layout) };
+        if base.is_null() {
+            handle_alloc_error(layout);
+        }
+        // SAFETY: the allocation lives until `drop`, is aligned to a page and is reached only through `mapped`.
+        let mapped = unsafe { Mapped::new(base, len, FlushKind::detect(), durability) };
+        Ram { mapped, layout }
+    }
+}
+
+impl Drop for Ram {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `with_durability` with this layout, and freed only here.
+        unsafe { dealloc(self.mapped.base(), self.layout) }
+    }
+}
+
+macro_rules! forward {
+    ($($name:ident($($arg:ident: $type:ty),*) $(-> $answer:ty)?;)*) => {
+        $(#[inline]
+        #[track_caller]
+        fn $name(&self, $($arg: $type),*) $(-> $answer)? {
+            self.mapped.$name($($arg),*)
+        })*
+    };
+}
+
+impl Media for Ram {
+    type SyncError = Infallible;
+
+    forward! {
+        len() -> ByteLen;
+        durability() -> Durability;
+        load8(at: ByteOffset) -> u8;
+        load16(at: ByteOffset) -> u16;
+        load32(at: ByteOffset) -> u32;
+        load64(at: ByteOffset) -> u64;
+        store8(at: ByteOffset, value: u8);
+        store16(at: ByteOffset, value: u16);
+        store32(at: ByteOffset, value: u32);
+        store64(at: ByteOffset, value: u64);
+        fetch_or64(at: ByteOffset, bits: u64) -> u64;
+        fetch_and64(at: ByteOffset, bits: u64) -> u64;
+        compare_exchange64(at: ByteOffset, current: u64, new: u64) -> Result<u64, u64>;
+        read(at: ByteOffset, into: &mut [u8]);
+        write(at: ByteOffset, bytes: &[u8]);
+        write_nt(at: ByteOffset, bytes: &[u8]);
+        fill(range: ByteRange, byte: u8);
+        flush(lines: LineRange);
+        fence() -> Result<(), Infallible>;
+    }
+
+    fn reads_zero_when_fresh(&self) -> bool {
+        true
+    }
+
+    fn verify<C: Checksum>(&self, range: ByteRange, check: &mut C) -> bool {
+        self.mapped.verify(range, check)
+    }
+}
