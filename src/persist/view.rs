@@ -160,11 +160,18 @@ impl<'m, M> Flushed<'m, M> {
 }
 
 /// Proof that a range has survived a fence: it is there after a power cut until it is stored to again.
-#[derive(Clone, Copy)]
 pub struct Durable<'m, M> {
     media: PhantomData<&'m M>,
     range: ByteRange,
 }
+
+impl<M> Clone for Durable<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Durable<'_, M> {}
 
 impl<M> Durable<'_, M> {
     /// The bytes that are durable.
