@@ -1,1 +1,46 @@
-//! Every byte on media.
+//! Every byte on media, version 1: plain little-endian structs, constants and the geometry they imply. No logic
+//! that stores anything.
+//!
+//! ```text
+//! | superblock A | superblock B | slot A | slot B | shared | lane rings | slab map | heap ... |
+//! 0              4096           8192
+//! ```
+//!
+//! Invariants
+//! L1  no other folder declares a `repr(C)` struct or a magic number.
+//! L2  `docs/FORMAT.md` is printed from these declarations and a test compares it.
+//! L3  every gap is a named field that is zero, and readers check it.
+
+mod corrupt;
+#[cfg(feature = "alloc")]
+mod document;
+mod field;
+mod geometry;
+mod record;
+mod shared;
+mod slab;
+mod slot;
+mod superblock;
+
+pub use corrupt::Corrupt;
+#[cfg(feature = "alloc")]
+pub use document::format_document;
+pub use field::{Field, Table};
+pub use geometry::{Geometry, GeometryError};
+pub use record::{
+    Op, OpKind, OpWord, RECORD_HEADER_BYTES, RECORD_UNIT, RecordHeader, RecordKind, VALUE_BYTES_MAX,
+};
+pub use shared::{RootSlot, Shared};
+pub use slab::{
+    CLASS_COUNT_MAX, ClassTable, MapEntry, MapEntryKind, SLAB_HEADER_BYTES, SlabHeader, SlabShape,
+};
+pub use slot::{Slot, SlotHeader};
+pub use superblock::{
+    Compat, CopyError, FORMAT_VERSION, Incompat, LayoutName, PoolId, RoCompat, Superblock,
+};
+
+/// Pages of this size separate what a page-granular medium must not tear together.
+pub const META_PAGE: u64 = 4096;
+
+/// The smallest pool.
+pub const POOL_BYTES_MIN: u64 = 64 * 1024;

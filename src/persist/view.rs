@@ -213,7 +213,7 @@ mod tests {
         });
         fence(flushed).expect("infallible");
         let cost = media.cost();
-        assert_eq!((cost.waits, cost.fences, cost.lines), (1, 1, 2 + 2 + 2));
+        assert_eq!((cost.waits, cost.fences, cost.lines), (1, 1, 2 + 2 + 3));
     }
 
     #[test]

@@ -1,0 +1,150 @@
+//! Prints FORMAT.md from the declarations, so that there is no second copy to drift.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+
+use super::*;
+
+/// The text of `docs/FORMAT.md`.
+pub fn format_document() -> String {
+    let mut text = String::from(HEAD);
+    for table in [
+        Superblock::TABLE,
+        SlotHeader::TABLE,
+        Shared::TABLE,
+        RecordHeader::TABLE,
+        SlabHeader::TABLE,
+    ] {
+        text.push_str(&struct_section(&table));
+    }
+    text.push_str(OPS);
+    text.push_str(MAP);
+    text.push_str(&class_section());
+    text.push_str(&geometry_section());
+    text
+}
+
+fn struct_section(table: &Table) -> String {
+    let mut text = format!(
+        "\n## {} ({} bytes)\n\n| offset | size | field | meaning |\n|---|---|---|---|\n",
+        table.name, table.size
+    );
+    for field in table.fields {
+        let _written = writeln!(
+            text,
+            "| {} | {} | `{}` | {} |",
+            field.offset, field.size, field.name, field.meaning
+        );
+    }
+    text
+}
+
+fn class_section() -> String {
+    let mut text = String::from(
+        "\n## Classes of a 64 KiB slab\n\n| class | object bytes | objects | first object at | bitmap words |\n|---|---|---|---|---|\n",
+    );
+    for (class, shape) in ClassTable::new(64 << 10).shapes().iter().enumerate() {
+        let SlabShape {
+            object_bytes,
+            object_count,
+            data_at,
+            bitmap_words,
+        } = shape;
+        let _written = writeln!(
+            text,
+            "| {class} | {object_bytes} | {object_count} | {data_at} | {bitmap_words} |"
+        );
+    }
+    text
+}
+
+fn geometry_section() -> String {
+    let mut text = String::from(
+        "\n## Defaults and places by pool size\n\n| pool | lanes | ring | slab | slots at | shared at | rings at | slab map at | heap at | slabs |\n|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for (name, len) in [
+        ("64 KiB", 64 << 10),
+        ("1 MiB", 1 << 20),
+        ("16 MiB", 16 << 20),
+        ("256 MiB", 256 << 20),
+        ("8 GiB", 8u64 << 30),
+    ] {
+        if let Ok(g) = Geometry::with_defaults(len, None, None, None, None) {
+            let _written = writeln!(
+                text,
+                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                g.lane_count(),
+                g.ring_bytes(),
+                g.slab_bytes(),
+                g.slot_at(0).get(),
+                g.shared_at().get(),
+                g.ring_at(0).get(),
+                g.slab_map().start().get(),
+                g.heap_at().get(),
+                g.slab_count()
+            );
+        }
+    }
+    text.push_str(LIMITS);
+    text
+}
+
+const HEAD: &str = "# Format version 1
+
+Printed from `src/layout/` by `tests/format_document.rs`; change the declarations, not this file
+(`EVERLINE_BLESS=1 cargo test --test format_document` writes it anew).
+
+All numbers are little-endian, all places are bytes from the start of the pool. A pool attaches at any address.
+
+```text
+| superblock A | superblock B | slot A | slot B | shared | lane rings | slab map | heap |
+0              4096           8192
+```
+
+Superblock copies lie a page apart and are equal in peace. Each slot takes `64 + 8 * lanes` bytes rounded up to a page,
+the shared area `2048 + 64 * lanes` likewise. Rings follow each other, then the slab map: an 8-byte entry for each slab,
+the bitmap of used slabs, the bitmap of run heads, all for `capacity_max / slab_bytes + 1` slabs; the heap begins at the
+next page. Superblocks, slots, shared area, rings and slab map are zero at create but for what is stored then.
+";
+
+const OPS: &str = "
+## Ops
+
+COMMIT and UNDO records carry ops behind the header. An op begins with a word: bits 0-47 place, bits 48-50 kind, bits
+51-63 length in bytes; length 0 means that the next word is the length.
+
+| kind | name | behind the word | meaning |
+|---|---|---|---|
+| 1 | WRITE | the bytes, padded with zeros to 8 | COMMIT: bytes for the range; UNDO: what the range held |
+| 2 | SET | a mask; length 8, place aligned to 8 | set these bits of the word |
+| 3 | CLEAR | a mask; length 8, place aligned to 8 | clear these bits of the word |
+| 4 | COVER | nothing | the range was durable at home before this record; ops of smaller timestamps leave it alone |
+
+EXTEND carries two words: place and length of the heap block in which the lane's log goes on. A COMMIT in an extension
+ends it: the log goes on in the ring behind the EXTEND. PAD carries nothing and reaches to the end of the ring.
+";
+
+const MAP: &str = "
+## Slab map entry (8 bytes)
+
+Bits 0-7 kind (1 slab, 2 huge), bits 8-15 class, bits 16-47 slabs in the run, bits 48-63 check: CRC-32C of the low 48
+bits (as 8 bytes) and the slab's number (8 bytes), its two halves combined by exclusive or. An entry means something
+only where the slab's bits in both bitmaps are set.
+";
+
+const LIMITS: &str = "
+## Limits
+
+| what | least | most |
+|---|---|---|
+| pool | 64 KiB | 256 TiB |
+| lanes | 1 | 1,024 |
+| ring | 1 KiB | 1 GiB |
+| slab | 4 KiB | 1 MiB |
+| object | 1 byte | the heap less one slab |
+| alignment | 1 | 4,096 |
+| layout name | 0 | 64 bytes of UTF-8 |
+| root slots | - | 64, 48 of them the application's |
+| one COMMIT | 40 bytes | 4 GiB less 64 bytes, and what the heap can lend as an extension |
+";
