@@ -6,9 +6,9 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence as atomic_fence};
 
-use crate::edges::Lines;
 use crate::{FLUSH_LINE, FlushKind, crc_table};
 
+pub use crate::cached::copy_nt;
 pub use crate::words::{copy_in, copy_out, fill};
 
 /// The flush instructions of this target, best first.
@@ -70,18 +70,21 @@ mod hwcap {
 pub unsafe fn flush_lines(kind: FlushKind, first: *const u8, lines: usize) {
     let step = line_step();
     let end = lines * FLUSH_LINE;
+    let mut at = 0; // a loop by hand: `step_by` would divide
     match kind {
         FlushKind::Portable => {}
         FlushKind::DcCvadp => {
-            for at in (0..end).step_by(step) {
+            while at < end {
                 // SAFETY: the byte is mapped and the CPU executes the kind, by the caller's duties.
                 unsafe { dc_cvadp(first.wrapping_add(at)) };
+                at += step;
             }
         }
         _ => {
-            for at in (0..end).step_by(step) {
+            while at < end {
                 // SAFETY: the byte is mapped and the CPU executes the kind, by the caller's duties.
                 unsafe { dc_cvap(first.wrapping_add(at)) };
+                at += step;
             }
         }
     }
@@ -132,16 +135,6 @@ pub fn fence(kind: FlushKind) {
     }
 }
 
-/// Safety: as [`crate::copy_nt`].
-#[inline]
-pub unsafe fn copy_nt(kind: FlushKind, dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: the duties of `copy_nt` include those of `copy_in`.
-    unsafe { copy_in(dst, src, len) };
-    let lines = Lines::covering(dst.addr(), len);
-    // SAFETY: the covering lines are whole and mapped, and the kind runs, by the caller's duties 3 and 4.
-    unsafe { flush_lines(kind, dst.wrapping_sub(lines.before), lines.count) }
-}
-
 /// The state of a CRC-32C after `bytes`.
 #[inline]
 pub fn crc32c_state(state: u32, bytes: &[u8]) -> u32 {
@@ -180,13 +173,21 @@ unsafe fn crc32c_by_instruction(mut state: u32, bytes: &[u8]) -> u32 {
         let word = u64::from_le_bytes(whole);
         // SAFETY: registers only; the instruction exists by the caller's duty.
         unsafe {
-            asm!("crc32cx {0:w}, {0:w}, {1}", inout(reg) state, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+            asm!(
+                "crc32cx {0:w}, {0:w}, {1}",
+                inout(reg) state, in(reg) word,
+                options(pure, nomem, nostack, preserves_flags)
+            );
         }
     }
     for &byte in words.remainder() {
         // SAFETY: registers only; the instruction exists by the caller's duty.
         unsafe {
-            asm!("crc32cb {0:w}, {0:w}, {1:w}", inout(reg) state, in(reg) u32::from(byte), options(pure, nomem, nostack, preserves_flags));
+            asm!(
+                "crc32cb {0:w}, {0:w}, {1:w}",
+                inout(reg) state, in(reg) u32::from(byte),
+                options(pure, nomem, nostack, preserves_flags)
+            );
         }
     }
     state

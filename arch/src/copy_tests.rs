@@ -87,16 +87,14 @@ fn copy_in_writes_its_range_and_nothing_else() {
 #[test]
 fn copy_out_writes_its_range_and_nothing_else() {
     for_every_offset_and_length(|at, source| {
-        let mut arena = Arena::guarded();
-        // SAFETY: offset plus length fit the arena; nobody else touches it.
-        unsafe {
-            copy_out(
-                arena.0.as_mut_ptr().wrapping_add(at),
-                source.as_ptr(),
-                source.len(),
-            )
-        };
-        arena.assert_only(at, source);
+        let mut shared = Arena::guarded();
+        shared.0[at..at + source.len()].copy_from_slice(source);
+        let from = shared.0.as_mut_ptr().wrapping_add(at);
+        let mut private = Arena::guarded();
+        let to = (at * 3 + source.len()) % 16;
+        // SAFETY: offset plus length fit both arenas; nobody else touches them.
+        unsafe { copy_out(private.0.as_mut_ptr().wrapping_add(to), from, source.len()) };
+        private.assert_only(to, source);
     });
 }
 

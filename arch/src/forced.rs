@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use crate::{FlushKind, rung};
+use crate::FlushKind;
 
 /// The environment variable read by [`FlushKind::forced`].
 const VARIABLE: &str = "EVERLINE_FLUSH";
@@ -31,7 +31,7 @@ impl fmt::Display for UnknownFlushKind {
                 )?;
             }
         }
-        for kind in rung::FAMILY {
+        for kind in FlushKind::NATIVE {
             write!(f, " {kind},")?;
         }
         write!(f, " {}", FlushKind::Portable)
@@ -61,7 +61,7 @@ impl FlushKind {
 
 fn parse(name: &str) -> Result<FlushKind, UnknownFlushKind> {
     let kind = FlushKind::from_name(name).ok_or(UnknownFlushKind::NoSuchName)?;
-    if kind == FlushKind::Portable || rung::FAMILY.contains(&kind) {
+    if kind == FlushKind::Portable || FlushKind::NATIVE.contains(&kind) {
         Ok(kind)
     } else {
         Err(UnknownFlushKind::NotOnThisTarget(kind))
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn an_instruction_of_another_architecture_is_refused() {
         for kind in FlushKind::ALL {
-            let expected = if kind == FlushKind::Portable || rung::FAMILY.contains(&kind) {
+            let expected = if kind == FlushKind::Portable || FlushKind::NATIVE.contains(&kind) {
                 Ok(kind)
             } else {
                 Err(UnknownFlushKind::NotOnThisTarget(kind))
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn the_error_lists_what_this_target_has() {
         let text = UnknownFlushKind::NoSuchName.to_string();
-        for kind in rung::FAMILY {
+        for kind in FlushKind::NATIVE {
             assert!(text.contains(kind.name()), "{text}");
         }
         assert!(text.ends_with("portable"), "{text}");

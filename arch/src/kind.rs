@@ -41,6 +41,9 @@ impl FlushKind {
         FlushKind::Portable,
     ];
 
+    /// The flush instructions of this target, best first; whether the CPU has them is another matter.
+    pub const NATIVE: &'static [FlushKind] = &rung::FAMILY;
+
     /// The kind this process uses: what `EVERLINE_FLUSH` forces, otherwise the best that the CPU reports.
     ///
     /// x86-64 prefers CLWB, then CLFLUSHOPT, then CLFLUSH; aarch64 DC CVADP, then DC CVAP. A forced instruction is

@@ -1,4 +1,4 @@
-//! Cache-line flushes, fences, non-temporal and racy bulk copies, and CRC-32C: every machine instruction Everline needs.
+//! Cache-line flushes, fences, non-temporal and racy bulk copies, CRC-32C: every machine instruction Everline needs.
 //!
 //! ```text
 //! store ──► cache line ──flush_lines──► memory controller ──fence──► durable
@@ -21,6 +21,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod cached;
 mod crc_table;
 mod edges;
 #[cfg(feature = "std")]
@@ -84,7 +85,7 @@ pub fn fence(kind: FlushKind) {
 
 /// Copies past the cache: after [`fence`] all `len` bytes are written back, and the caller flushes nothing.
 ///
-/// Any alignment of either side. Pieces of `dst` below an aligned 8-byte word are plain stores and a flush of their line.
+/// Any alignment of either side. Pieces of `dst` below an aligned 8-byte word are plain stores and a flush of the line.
 /// Made for 64-byte aligned ranges of whole lines, which become a loop of full-line streaming stores.
 /// [`FlushKind::Portable`] copies and writes nothing back.
 ///
@@ -102,9 +103,9 @@ pub unsafe fn copy_nt(kind: FlushKind, dst: *mut u8, src: *const u8, len: usize)
 
 /// Copies private bytes into memory on which other threads may race.
 ///
-/// The stores are single machine instructions or relaxed atomics: a racing reader may see any mixture of old and new, at
-/// the granule of an aligned word at best, and the race is not undefined behaviour of the machine code. A racing access
-/// from Rust must itself be atomic or come from this crate.
+/// Each aligned machine word of `dst` inside the range is stored whole, by one instruction or relaxed atomic; a racing
+/// reader may see old and new words in any mixture. The race is no undefined behaviour of the machine code; a racing
+/// access from Rust must itself be atomic or come from this crate.
 ///
 /// # Safety
 ///
@@ -121,10 +122,12 @@ pub unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
 /// # Safety
 ///
 /// 1. `src` is readable and `dst` writable for `len` bytes, and the two do not overlap;
-/// 2. nobody else touches `dst` meanwhile, and nobody writes `src` through a plain (non-atomic) reference.
+/// 2. nobody else touches `dst` meanwhile, and nobody writes `src` through a plain (non-atomic) reference;
+/// 3. `src` comes from a pointer that may write, such as the base of a mapping, and not from a `&` to plain data. The
+///    memory itself may be read-only.
 #[inline]
 pub unsafe fn copy_out(dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: the caller's duties 1 and 2 are the rung's.
+    // SAFETY: the caller's duties 1 to 3 are the rung's.
     unsafe { rung::copy_out(dst, src, len) }
 }
 

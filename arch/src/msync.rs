@@ -97,24 +97,22 @@ mod tests {
         };
         assert_ne!(page, libc::MAP_FAILED);
         // SAFETY: exactly the page mapped above.
-        assert_eq!(unsafe { sync_pages(page.cast(), page_size()) }, Ok(()));
+        let synced = unsafe { sync_pages(page.cast(), page_size()) };
+        assert_eq!(synced, Ok(()));
         // SAFETY: as above; the odd address is refused before anything is done.
-        assert_eq!(
-            unsafe { sync_pages(page.cast::<u8>().wrapping_add(1), 1) },
-            Err(libc::EINVAL)
-        );
+        let refused = unsafe { sync_pages(page.cast::<u8>().wrapping_add(1), 1) };
+        assert_eq!(refused, Err(libc::EINVAL));
         // SAFETY: unmaps exactly what this test mapped, and nothing refers to it.
-        assert_eq!(unsafe { libc::munmap(page, page_size()) }, 0);
+        let unmapped = unsafe { libc::munmap(page, page_size()) };
+        assert_eq!(unmapped, 0);
     }
 
     #[test]
     fn an_unmapped_page_is_an_errno() {
         let nowhere = without_provenance_mut(usize::MAX / page_size() / 4 * page_size());
         // SAFETY: nothing is mapped there, so nothing can be harmed; the call only reports it.
-        assert_eq!(
-            unsafe { sync_pages(nowhere, page_size()) },
-            Err(libc::ENOMEM)
-        );
+        let refused = unsafe { sync_pages(nowhere, page_size()) };
+        assert_eq!(refused, Err(libc::ENOMEM));
     }
 
     #[test]

@@ -7,9 +7,9 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicUsize, Ordering, fence as atomic_fence};
 
-use crate::edges::Lines;
 use crate::{FLUSH_LINE, FlushKind};
 
+pub use crate::cached::copy_nt;
 pub use crate::crc_table::update as crc32c_state;
 pub use crate::words::{copy_in, copy_out, fill};
 
@@ -84,9 +84,13 @@ pub unsafe fn flush_lines(kind: FlushKind, first: *const u8, lines: usize) {
     if kind == FlushKind::Portable {
         return;
     }
-    for at in (0..lines * FLUSH_LINE).step_by(block_step()) {
+    let step = block_step();
+    let end = lines * FLUSH_LINE;
+    let mut at = 0; // a loop by hand: `step_by` would divide
+    while at < end {
         // SAFETY: the byte is mapped and the CPU executes the kind, by the caller's duties.
         unsafe { cbo_clean(first.wrapping_add(at)) };
+        at += step;
     }
 }
 
@@ -121,14 +125,4 @@ pub fn fence(kind: FlushKind) {
         // SAFETY: a barrier has no operands. CBO instructions are ordered by the memory bits of a fence.
         unsafe { asm!("fence iorw, iorw", options(nostack, preserves_flags)) }
     }
-}
-
-/// Safety: as [`crate::copy_nt`].
-#[inline]
-pub unsafe fn copy_nt(kind: FlushKind, dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: the duties of `copy_nt` include those of `copy_in`.
-    unsafe { copy_in(dst, src, len) };
-    let lines = Lines::covering(dst.addr(), len);
-    // SAFETY: the covering lines are whole and mapped, and the kind runs, by the caller's duties 3 and 4.
-    unsafe { flush_lines(kind, dst.wrapping_sub(lines.before), lines.count) }
 }

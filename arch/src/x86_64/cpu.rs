@@ -74,13 +74,13 @@ fn probe() -> Features {
     let leaf_max = unsafe { __cpuid(0) }.eax;
     // SAFETY: as above; leaf 1 exists on every x86-64 CPU.
     let leaf1 = unsafe { __cpuid(1) };
-    // SAFETY: as above; an unknown leaf would answer with another leaf's bits, so it is asked only if it exists.
     let leaf7_ebx = if leaf_max >= 7 {
+        // SAFETY: as above. An unknown leaf would answer with another leaf's bits, hence the check.
         unsafe { __cpuid_count(7, 0) }.ebx
     } else {
         0
     };
-    let has = |register: u32, bit: u32| register >> bit & 1 != 0;
+    let has = |register: u32, bit: u32| (register >> bit) & 1 != 0;
     let system_saves_ymm = has(leaf1.ecx, 27) && has(leaf1.ecx, 28) && {
         // SAFETY: bit 27 (OSXSAVE) says that XGETBV is enabled.
         let saved = unsafe { xgetbv_0() };

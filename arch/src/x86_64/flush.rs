@@ -122,7 +122,7 @@ mod tests {
                 continue;
             };
             let prefixed = code[at.saturating_sub(2)..at].contains(&0x66);
-            match (operand >> 6, operand >> 3 & 7, prefixed) {
+            match (operand >> 6, (operand >> 3) & 7, prefixed) {
                 (0..=2, 6, true) => found[0] += 1,
                 (0..=2, 7, true) => found[1] += 1,
                 (0..=2, 7, false) => found[2] += 1,
@@ -136,6 +136,8 @@ mod tests {
     fn j1_each_kind_emits_its_own_instruction_and_no_other() {
         assert_eq!(flushes_in(only_clwb), [1, 0, 0]);
         assert_eq!(flushes_in(only_clflushopt), [0, 1, 0]);
-        assert_eq!(flushes_in(only_clflush), [0, 0, 1]);
+        // Without optimisation the intrinsic is a call, and the instruction is behind it.
+        let inlined = usize::from(!cfg!(debug_assertions));
+        assert_eq!(flushes_in(only_clflush), [0, 0, inlined]);
     }
 }

@@ -17,7 +17,7 @@ use super::copy::copy_in;
 use super::cpu::Features;
 use super::flush::flush_lines;
 use crate::edges::{Lines, WORD, WordSpan};
-use crate::{FLUSH_LINE, FlushKind};
+use crate::{FLUSH_LINE, FlushKind, cached};
 
 /// From so many lines on, the AVX2 loop repays its dispatch.
 const AVX2_LINES_MIN: usize = 4;
@@ -25,10 +25,7 @@ const AVX2_LINES_MIN: usize = 4;
 /// Safety: as [`crate::copy_nt`].
 #[inline(always)]
 pub unsafe fn copy_nt(kind: FlushKind, dst: *mut u8, src: *const u8, len: usize) {
-    if kind == FlushKind::Portable {
-        // SAFETY: the duties of `copy_nt` include those of `copy_in`.
-        unsafe { copy_in(dst, src, len) }
-    } else if (dst.addr() | len) % FLUSH_LINE == 0 {
+    if kind != FlushKind::Portable && (dst.addr() | len) % FLUSH_LINE == 0 {
         // SAFETY: whole aligned lines, as just checked.
         unsafe { stream_lines(dst, src, len / FLUSH_LINE) }
     } else {
@@ -37,8 +34,12 @@ pub unsafe fn copy_nt(kind: FlushKind, dst: *mut u8, src: *const u8, len: usize)
     }
 }
 
-/// A range of any alignment: edges, words, lines. Safety: as [`crate::copy_nt`], and `kind` is not portable.
+/// Any kind, a range of any alignment: edges, words, lines. Safety: as [`crate::copy_nt`].
 unsafe fn stream_any(kind: FlushKind, dst: *mut u8, src: *const u8, len: usize) {
+    if kind == FlushKind::Portable {
+        // SAFETY: the duties are the same.
+        return unsafe { cached::copy_nt(kind, dst, src, len) };
+    }
     let span = WordSpan::of(dst.addr(), len);
     let body = dst.wrapping_add(span.head_bytes);
     let body_src = src.wrapping_add(span.head_bytes);
@@ -99,7 +100,11 @@ unsafe fn stream_words(dst: *mut u8, src: *const u8, words: usize) {
         let word = unsafe { src.wrapping_add(at).cast::<u64>().read_unaligned() };
         // SAFETY: within the writable target. Not `nomem`: it writes memory.
         unsafe {
-            asm!("movnti [{0}], {1}", in(reg) dst.wrapping_add(at), in(reg) word, options(nostack, preserves_flags))
+            asm!(
+                "movnti [{0}], {1}",
+                in(reg) dst.wrapping_add(at), in(reg) word,
+                options(nostack, preserves_flags)
+            )
         };
     }
 }
@@ -139,8 +144,8 @@ unsafe fn stream_line(dst: *mut u8, src: *const u8) {
 /// Safety: as [`stream_lines`]; the CPU has AVX2, and `lines` is not 0.
 #[inline(always)]
 unsafe fn stream_lines_avx2(dst: *mut u8, src: *const u8, lines: usize) {
-    // SAFETY: reads and writes `lines` lines from pointers the caller vouches for; VZEROUPPER clears the upper halves of
-    // all vector registers, so all are named as clobbered.
+    // SAFETY: reads and writes `lines` lines from pointers the caller vouches for; VZEROUPPER clears the upper halves
+    // of all vector registers, so all are named as clobbered.
     unsafe {
         asm!(
             "2:",
