@@ -14,15 +14,19 @@
 #![deny(unsafe_code)]
 
 #[cfg(feature = "alloc")]
-extern crate alloc;
+extern crate alloc as std_alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
 pub use everline_arch as arch;
 
+pub mod alloc;
 pub mod layout;
+pub mod log;
 pub mod media;
 mod mem;
 pub mod persist;
+pub mod pool;
 pub mod sync;
+pub mod tx;
 pub mod units;

@@ -1,8 +1,8 @@
 //! Prints FORMAT.md from the declarations, so that there is no second copy to drift.
 
-use alloc::format;
-use alloc::string::String;
 use core::fmt::Write;
+use std_alloc::format;
+use std_alloc::string::String;
 
 use super::*;
 

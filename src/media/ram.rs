@@ -1,8 +1,8 @@
 //! Plain memory: for tests and for the memory backend. Volatile, and says so.
 #![allow(unsafe_code)]
 
-use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use core::convert::Infallible;
+use std_alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use everline_arch::FlushKind;
 

@@ -8,7 +8,7 @@ pub struct Full;
 #[derive(Clone, Debug)]
 pub struct List<T, const N: usize> {
     #[cfg(feature = "alloc")]
-    values: alloc::vec::Vec<T>,
+    values: std_alloc::vec::Vec<T>,
     #[cfg(not(feature = "alloc"))]
     values: [T; N],
     #[cfg(not(feature = "alloc"))]
@@ -20,7 +20,7 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
     pub fn new() -> Self {
         List {
             #[cfg(feature = "alloc")]
-            values: alloc::vec::Vec::new(),
+            values: std_alloc::vec::Vec::new(),
             #[cfg(not(feature = "alloc"))]
             values: [T::default(); N],
             #[cfg(not(feature = "alloc"))]
@@ -40,6 +40,7 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
         Ok(())
     }
 
+    #[cfg(not(feature = "alloc"))]
     /// Takes the last value off.
     pub fn pop(&mut self) -> Option<T> {
         let last = *self.as_slice().last()?;

@@ -1,0 +1,64 @@
+//! Checks every structure of the heap against H1-H5 as far as media can tell; reads only.
+
+use super::Heap;
+use super::object::check_header;
+use super::run::{is_head, is_used};
+use crate::layout::{Corrupt, MapEntryKind, SlabHeader};
+use crate::media::Media;
+use crate::pool::Pool;
+
+impl Heap {
+    /// Tells `report` of everything that cannot be right. Cost: reads the slab map and every bitmap in use.
+    pub(crate) fn check<M: Media>(&self, pool: &Pool<M>, mut report: impl FnMut(Corrupt)) {
+        let geometry = pool.geometry();
+        let walked = self.for_each_run(pool, |slab, run| match run {
+            None => {
+                if is_head(pool, slab) {
+                    let at = geometry.head_word_at(slab);
+                    report(Corrupt::new(
+                        at,
+                        "a free slab is marked as the head of a run",
+                    ));
+                }
+            }
+            Some((MapEntryKind::Huge { slabs }, _)) => {
+                for inner in slab + 1..slab + u64::from(slabs) {
+                    if !is_used(pool, inner) || is_head(pool, inner) {
+                        let at = geometry.used_word_at(inner);
+                        report(Corrupt::new(
+                            at,
+                            "a slab inside a run is marked free or as a head",
+                        ));
+                    }
+                }
+            }
+            Some((MapEntryKind::Slab { class }, shape)) => {
+                if let Err(corrupt) = check_header(pool, slab, class, &shape) {
+                    report(corrupt);
+                }
+                for word in 0..shape.bitmap_words {
+                    let at = SlabHeader::bitmap_word_at(geometry.slab_at(slab), word);
+                    if pool.media().load64(at) & !shape.valid_bits(word) != 0 {
+                        report(Corrupt::new(
+                            at,
+                            "a bitmap has bits that stand for no object",
+                        ));
+                    }
+                }
+            }
+        });
+        if let Err(corrupt) = walked {
+            report(corrupt);
+        }
+        let last = geometry.slab_count();
+        for slab in last..last.next_multiple_of(64) {
+            if is_used(pool, slab) || is_head(pool, slab) {
+                let at = geometry.used_word_at(slab);
+                report(Corrupt::new(
+                    at,
+                    "a slab behind the end of the heap is marked used",
+                ));
+            }
+        }
+    }
+}

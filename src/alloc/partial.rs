@@ -1,0 +1,83 @@
+//! Slabs that probably have a free object, by class: a hint, checked where it is used.
+
+use crate::layout::CLASS_COUNT_MAX;
+
+#[cfg(feature = "alloc")]
+use std_alloc::{vec, vec::Vec};
+
+#[cfg(not(feature = "alloc"))]
+use crate::mem::List;
+
+/// Stacks of slabs. Without `alloc` they are short, and what does not fit is found again by scanning.
+#[derive(Debug)]
+pub(super) struct Partials {
+    #[cfg(feature = "alloc")]
+    stacks: Vec<Vec<u32>>,
+    /// One bit a slab: it stands in a stack.
+    #[cfg(feature = "alloc")]
+    listed: Vec<u64>,
+    #[cfg(not(feature = "alloc"))]
+    stacks: [List<u32, 4>; CLASS_COUNT_MAX],
+    /// A slab was dropped for lack of room.
+    dropped: bool,
+}
+
+impl Partials {
+    pub fn new() -> Self {
+        Partials {
+            #[cfg(feature = "alloc")]
+            stacks: vec![Vec::new(); CLASS_COUNT_MAX],
+            #[cfg(feature = "alloc")]
+            listed: Vec::new(),
+            #[cfg(not(feature = "alloc"))]
+            stacks: core::array::from_fn(|_| List::new()),
+            dropped: false,
+        }
+    }
+
+    /// Lists `slab` unless it is listed.
+    pub fn push(&mut self, class: u8, slab: u64) {
+        #[cfg(feature = "alloc")]
+        {
+            let (word, bit) = ((slab / 64) as usize, 1 << (slab % 64));
+            if self.listed.len() <= word {
+                self.listed.resize(word + 1, 0);
+            }
+            if self.listed[word] & bit == 0 {
+                self.listed[word] |= bit;
+                self.stacks[usize::from(class)].push(slab as u32);
+            }
+        }
+        #[cfg(not(feature = "alloc"))]
+        {
+            let stack = &mut self.stacks[usize::from(class)];
+            if !stack.as_slice().contains(&(slab as u32)) && stack.push(slab as u32).is_err() {
+                self.dropped = true;
+            }
+        }
+    }
+
+    /// The slab to try first.
+    pub fn top(&self, class: u8) -> Option<u64> {
+        #[cfg(feature = "alloc")]
+        let stack = self.stacks[usize::from(class)].as_slice();
+        #[cfg(not(feature = "alloc"))]
+        let stack = self.stacks[usize::from(class)].as_slice();
+        stack.last().map(|slab| u64::from(*slab))
+    }
+
+    /// Takes the top off: it has no free object, or is of another class by now.
+    pub fn pop(&mut self, class: u8) {
+        if let Some(_slab) = self.stacks[usize::from(class)].pop() {
+            #[cfg(feature = "alloc")]
+            {
+                self.listed[(_slab / 64) as usize] &= !(1 << (_slab % 64));
+            }
+        }
+    }
+
+    /// Whether a scan may find slabs that were dropped; forgets it.
+    pub fn take_dropped(&mut self) -> bool {
+        core::mem::take(&mut self.dropped)
+    }
+}

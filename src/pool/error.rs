@@ -1,0 +1,103 @@
+//! Why a pool could not be made or opened: what, where, and what to do.
+
+use crate::layout::{Corrupt, GeometryError, LayoutName};
+use crate::media::{Domain, Durability, SpaceError};
+
+/// Why no pool was made; the medium holds none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError<E: core::error::Error + 'static> {
+    /// No pool can have this shape.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// The medium is shorter than the pool.
+    #[error("the medium has {found} bytes, the pool needs {needed}")]
+    MediumTooShort {
+        /// Bytes of the medium.
+        found: u64,
+        /// Bytes of the pool.
+        needed: u64,
+    },
+    /// The device is full, or refuses to reserve space.
+    #[error("cannot secure space for the pool's metadata: {0}")]
+    Space(#[from] SpaceError),
+    /// A fence failed.
+    #[error("the medium could not make the new pool durable: {0}")]
+    Sync(E),
+}
+
+/// Why a pool was not opened; no byte of it was changed unless [`OpenError::Sync`] says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError<E: core::error::Error + 'static> {
+    /// Too short for any pool.
+    #[error("{len} bytes are too short for a pool: is this the right file?")]
+    TooShort {
+        /// Bytes of the medium.
+        len: u64,
+    },
+    /// No superblock.
+    #[error("not a pool: the first bytes are {found:02x?}; is this the right file?")]
+    NotAPool {
+        /// What stands where a pool has its magic.
+        found: [u8; 8],
+    },
+    /// Written on a machine of the other byte order.
+    #[error("a pool of the other byte order: open it on such a machine and copy its contents")]
+    OtherEndian,
+    /// A format that this code does not know.
+    #[error(
+        "format version {found} is not known here (newest known: {newest}): use a newer release"
+    )]
+    Version {
+        /// The pool's version.
+        found: u32,
+        /// The newest that this code knows.
+        newest: u32,
+    },
+    /// Features that this code does not know.
+    #[error(
+        "the pool uses features unknown here (incompatible {incompat:#x}, read-only {ro_compat:#x}): use a newer release"
+    )]
+    Features {
+        /// Unknown bits without which nothing may be read.
+        incompat: u64,
+        /// Unknown bits without which nothing may be written.
+        ro_compat: u64,
+    },
+    /// The pool belongs to another application.
+    #[error("the pool's layout is \"{found}\", not \"{wanted}\": is this the right pool?")]
+    LayoutMismatch {
+        /// The name in the pool.
+        found: LayoutName,
+        /// The name asked for.
+        wanted: LayoutName,
+    },
+    /// The medium is shorter than the pool it holds.
+    #[error(
+        "the pool is truncated: it has {pool} bytes, the medium only {medium}; restore the missing end"
+    )]
+    Truncated {
+        /// Bytes of the pool.
+        pool: u64,
+        /// Bytes of the medium.
+        medium: u64,
+    },
+    /// Bytes that cannot be right.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// The medium does not reach the required durability domain.
+    #[error(
+        "durability \"{required}\" is required, the medium gives {found}: use another medium or relax the policy"
+    )]
+    DomainUnmet {
+        /// What was asked for.
+        required: Domain,
+        /// What there is.
+        found: Durability,
+    },
+    /// A fence failed during recovery; the pool is as recoverable as before.
+    #[error("the medium failed while recovering: {0}; open again when it works")]
+    Sync(E),
+    /// Replay met a range for which the device has no space; the pool is as recoverable as before.
+    #[error("no space to recover: {0}; free some and open again")]
+    Space(#[from] SpaceError),
+}

@@ -1,0 +1,141 @@
+//! A transaction and how it begins.
+
+use super::TxError;
+use super::manager::{LaneState, Manager};
+use super::memory::{Buffer, Stage};
+use crate::alloc::StageFull;
+use crate::layout::RootSlot;
+use crate::media::Media;
+use crate::persist::Pending;
+use crate::sync::Guard;
+use crate::units::{ByteLen, ByteOffset, ByteRange};
+
+/// A transaction, bound to a lane and to its thread. Dropping it aborts it.
+///
+/// Isolation is the caller's: the core gives atomicity and durability, and two open transactions must not change
+/// the same bytes. Hold your locks until [`Tx::commit`] or [`Tx::abort`] has returned (I8).
+#[must_use = "a transaction that is dropped is aborted"]
+pub struct Tx<'e, M: Media> {
+    pub(super) manager: &'e Manager<M>,
+    pub(super) lane: Guard<'e, LaneState>,
+    /// Taken out when the transaction ends.
+    pub(super) stage: Option<Stage<'e>>,
+    /// Memory in which UNDO records are built.
+    pub(super) scratch: Option<Buffer<'e>>,
+    /// Non-temporal stores and flushes to fresh blocks that no fence has settled yet.
+    pub(super) fresh: Option<Pending<'e, M>>,
+    /// Bytes in `lane.ranges`.
+    pub(super) undo_bytes: u64,
+}
+
+/// The least memory that can be lent to a transaction.
+const LENT_BYTES_MIN: usize = 512;
+
+impl<M: Media> Manager<M> {
+    /// Begins a transaction on a free lane; with `std` waits for one.
+    ///
+    /// A thread that holds every lane itself would wait for ever: end a transaction before the pool's lanes run
+    /// out. Errors: read-only, poisoned. Cost: no wait.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub fn begin(&self) -> Result<Tx<'_, M>, TxError<M::SyncError>> {
+        self.may_change()?;
+        let mut lane = self.take_lane()?;
+        let [stage, scratch] = core::mem::take(&mut lane.memory);
+        Ok(self.start(lane, Buffer::Owned(stage), Buffer::Owned(scratch)))
+    }
+
+    /// Begins a transaction that stages in `memory`: three quarters for the commit record, a quarter for UNDO
+    /// records. Needs no allocator.
+    ///
+    /// Errors: read-only, poisoned, no free lane (without `std`), fewer than 512 bytes. Cost: no wait.
+    pub fn begin_in<'e>(
+        &'e self,
+        memory: &'e mut [u8],
+    ) -> Result<Tx<'e, M>, TxError<M::SyncError>> {
+        self.may_change()?;
+        if memory.len() < LENT_BYTES_MIN {
+            return Err(TxError::StageFull {
+                capacity: memory.len(),
+            });
+        }
+        Ok(self.start_in(self.take_lane()?, memory))
+    }
+
+    pub(super) fn start_in<'e>(
+        &'e self,
+        lane: Guard<'e, LaneState>,
+        memory: &'e mut [u8],
+    ) -> Tx<'e, M> {
+        let (stage, scratch) = memory.split_at_mut(memory.len() / 4 * 3);
+        self.start(lane, Buffer::Lent(stage), Buffer::Lent(scratch))
+    }
+
+    fn start<'e>(
+        &'e self,
+        mut lane: Guard<'e, LaneState>,
+        stage: Buffer<'e>,
+        scratch: Buffer<'e>,
+    ) -> Tx<'e, M> {
+        lane.cursor.begin();
+        lane.ranges.truncate(0);
+        Tx {
+            manager: self,
+            lane,
+            stage: Some(Stage::new(stage)),
+            scratch: Some(scratch),
+            fresh: None,
+            undo_bytes: 0,
+        }
+    }
+}
+
+impl<'e, M: Media> Tx<'e, M> {
+    /// The transaction's number: unique in its lane within one open of the pool.
+    pub fn id(&self) -> (u32, u64) {
+        (self.lane.cursor.lane, self.lane.cursor.transaction)
+    }
+
+    /// The manager that the transaction works on.
+    pub fn manager(&self) -> &'e Manager<M> {
+        self.manager
+    }
+
+    pub(super) fn stage(&self) -> &Stage<'e> {
+        match &self.stage {
+            Some(stage) => stage,
+            None => unreachable!("the stage is taken out only when the transaction ends"),
+        }
+    }
+
+    pub(super) fn stage_mut(&mut self) -> &mut Stage<'e> {
+        match &mut self.stage {
+            Some(stage) => stage,
+            None => unreachable!("the stage is taken out only when the transaction ends"),
+        }
+    }
+
+    pub(super) fn stage_full(&self, _: StageFull) -> TxError<M::SyncError> {
+        TxError::StageFull {
+            capacity: self.stage().capacity(),
+        }
+    }
+
+    /// What a user's transaction may change: root slots and the heap.
+    pub(super) fn changeable(
+        &self,
+        at: ByteOffset,
+        len: u64,
+    ) -> Result<ByteRange, TxError<M::SyncError>> {
+        let geometry = self.manager.pool.geometry();
+        let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
+        let roots =
+            ByteRange::new(RootSlot::REGIONS.at(geometry), ByteLen::new(512)).unwrap_or_default();
+        let inside = geometry.heap().contains(range) || roots.contains(range);
+        if range.len().get() == len && inside {
+            Ok(range)
+        } else {
+            Err(TxError::OutOfBounds { range })
+        }
+    }
+}

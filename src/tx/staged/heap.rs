@@ -1,0 +1,121 @@
+//! Allocation and free inside a transaction: ops of its commit record, no wait of their own.
+
+use super::super::{Tx, TxError};
+use crate::alloc::{AllocError, GrantError, LiveObject, Request, UngrantError};
+use crate::media::Media;
+use crate::units::{ByteOffset, ByteRange};
+
+impl<M: Media> Tx<'_, M> {
+    /// Allocates; the block is live once the transaction is committed, and free again if it is not. Its bytes
+    /// are indeterminate until written.
+    ///
+    /// Errors: see [`AllocError`]; the transaction goes on. Cost: no wait.
+    pub fn alloc(&mut self, request: Request) -> Result<ByteRange, TxError<M::SyncError>> {
+        match self.try_alloc(&request) {
+            Err(TxError::Alloc(AllocError::NoSpace { .. })) => {
+                self.manager
+                    .heap
+                    .release(self.manager.pool.geometry(), &mut self.lane.cache);
+                self.manager.free_emptied();
+                self.try_alloc(&request)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_alloc(&mut self, request: &Request) -> Result<ByteRange, TxError<M::SyncError>> {
+        let savepoint = self.stage().len();
+        let generation = self.lane.cursor.transaction;
+        let lane = &mut *self.lane;
+        let Some(stage) = &mut self.stage else {
+            unreachable!("taken out only when the transaction ends")
+        };
+        let granted = self.manager.heap.alloc(
+            &self.manager.pool,
+            lane.cursor.lane,
+            &mut lane.cache,
+            request,
+            generation,
+            stage,
+        );
+        match granted {
+            Ok(block) => Ok(block),
+            Err(GrantError::Alloc(error)) => {
+                self.drop_staged(savepoint);
+                Err(error.into())
+            }
+            Err(GrantError::Stage) => {
+                self.drop_staged(savepoint);
+                Err(self.stage_full(crate::alloc::StageFull))
+            }
+        }
+    }
+
+    /// Drops what was staged behind `savepoint`, and what it took from the heap.
+    pub(in super::super) fn drop_staged(&mut self, savepoint: usize) {
+        let lane = &mut *self.lane;
+        if let Some(stage) = &mut self.stage {
+            if stage.has_bits() {
+                let ops = stage.bit_ops(savepoint);
+                let (heap, pool) = (&self.manager.heap, &self.manager.pool);
+                heap.unstage(
+                    pool,
+                    lane.cursor.lane,
+                    &mut lane.cache,
+                    savepoint as u64,
+                    ops,
+                );
+            }
+            stage.truncate(savepoint);
+        }
+    }
+
+    /// Frees the object that begins at `at` once the transaction is committed.
+    ///
+    /// Errors: no object begins there, or it is free or being freed already; nothing changed. Cost: no wait.
+    pub fn free(&mut self, at: ByteOffset) -> Result<(), TxError<M::SyncError>> {
+        // A huge object takes several ops, which are dropped together: none may merge with an earlier one.
+        let geometry = self.manager.pool.geometry();
+        let huge = geometry
+            .slab_of(at)
+            .is_some_and(|slab| geometry.slab_at(slab) == at);
+        let savepoint = if huge {
+            self.stage_mut().savepoint()
+        } else {
+            self.stage().len()
+        };
+        let Some(stage) = &mut self.stage else {
+            unreachable!("taken out only when the transaction ends")
+        };
+        match self.manager.heap.free(&self.manager.pool, at, stage) {
+            Ok(()) => Ok(()),
+            Err(UngrantError::Free(error)) => Err(error.into()),
+            Err(UngrantError::Stage) => {
+                self.stage_mut().truncate(savepoint);
+                Err(self.stage_full(crate::alloc::StageFull))
+            }
+        }
+    }
+
+    /// The live object that begins at `at`, as this transaction sees it.
+    pub fn object_at(&self, at: ByteOffset) -> Result<LiveObject, TxError<M::SyncError>> {
+        let range = self
+            .manager
+            .heap
+            .object_at(&self.manager.pool, at, self.stage())?;
+        let huge = range.len().get() >= u64::from(self.manager.pool.geometry().slab_bytes());
+        Ok(LiveObject { range, huge })
+    }
+
+    /// Stages the free of slabs without live objects; answers how many.
+    pub(in super::super) fn stage_emptied(&mut self) -> Result<u64, TxError<M::SyncError>> {
+        let lane = self.lane.cursor.lane;
+        let Some(stage) = &mut self.stage else {
+            unreachable!("taken out only when the transaction ends")
+        };
+        Ok(self
+            .manager
+            .heap
+            .stage_emptied(&self.manager.pool, lane, stage)?)
+    }
+}

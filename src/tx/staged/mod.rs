@@ -1,0 +1,6 @@
+//! The staged path: changes go to a copy inside the commit record; one wait in all.
+
+mod heap;
+mod write;
+
+pub use write::Value;
