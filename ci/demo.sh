@@ -5,9 +5,10 @@ command -v jq >/dev/null || fail "jq is missing: run ci/setup.sh"
 
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
-SECONDS=0
-cargo run --release -p everline-cli -- demo --json "$@" >"$report" || { cat "$report"; fail "demo ended with $?"; }
+status=0
+cargo run --release -p everline-cli -- demo --json "$@" >"$report" || status=$?
 cat "$report"
+[[ $status -eq 0 ]] || fail "demo ended with exit code $status"
 
 # One line a promise: a name, then what must hold.
 bounds=(

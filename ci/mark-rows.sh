@@ -17,7 +17,7 @@ awk -v rows="$rows" '
         split($0, cell, / *\| */)
         status = cell[5]; test = tests[cell[2]]
         if (test == "") status = "planned"; else if (status != "partly") status = "done"
-        printf "| %s | %s | %s | %s | %s |\n", cell[2], cell[3], cell[4], status, test
+        printf "| %s | %s | %s | %s |%s |\n", cell[2], cell[3], cell[4], status, (test == "" ? "" : " " test)
         next
     }
     { print }

@@ -52,7 +52,7 @@ fn crate_names(source: &Source) -> Vec<Word<'_>> {
     while at < words.len() {
         depth.see(&words, at);
         let text = words[at].text;
-        let starts_path = at == 0 || !(words[at - 1].text == ":");
+        let starts_path = at == 0 || words[at - 1].text != ":";
         if text == "crate" && starts_path {
             names_after(&words, at + 1, &mut names);
         } else if text == "super" && starts_path {
