@@ -108,33 +108,33 @@ impl Mapping {
         self.mapped.base()
     }
 
-    /// Whether [`Mapping::flush`] and [`Mapping::fence`] are instructions.
+    /// Whether lines are written back by instruction.
     #[inline(always)]
     pub(super) fn flushes_by_instruction(&self) -> bool {
         self.flush_kind != FlushKind::Portable
     }
 
-    /// Starts write-back of `lines`, which are not empty, by the chosen instruction.
+    /// Starts write-back of `lines`, which are not empty, by instruction, or hands them to `otherwise`.
+    /// Panics unless the last of them begins inside the medium.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn flush(&self, lines: LineRange) {
-        self.check(lines);
+    pub(super) fn flush(&self, lines: LineRange, otherwise: impl FnOnce(LineRange)) {
+        let len = self.mapped.len();
+        let last = lines.start().get() + (lines.count().get() - 1) * FLUSH_LINE;
+        if last >= len.get() {
+            flush_leaves(lines, len);
+        }
         let first = self.base().wrapping_add(lines.start().get() as usize);
+        // Read once, behind the bounds check, so that this and the choice of the instruction are one dispatch.
+        let kind = self.flush_kind;
+        if kind == FlushKind::Portable {
+            return otherwise(lines);
+        }
         // SAFETY:
         // - aligned: the base and every line begin at a multiple of a line;
-        // - mapped: the last line begins below `len` by `check`, and pages are mapped whole (M2);
+        // - mapped: the last line begins below `len`, and pages are mapped whole (M2);
         // - known to the CPU: the kind comes from `FlushKind::detect`.
-        unsafe { arch::flush_lines(self.flush_kind, first, lines.count().get() as usize) }
-    }
-
-    /// Panics unless the last of `lines`, which are not empty, begins inside the medium.
-    #[inline(always)]
-    #[track_caller]
-    pub(super) fn check(&self, lines: LineRange) {
-        let last = lines.start().get() + (lines.count().get() - 1) * FLUSH_LINE;
-        if last >= self.mapped.len().get() {
-            flush_leaves(lines, self.mapped.len());
-        }
+        unsafe { arch::flush_lines(kind, first, lines.count().get() as usize) }
     }
 
     /// Waits for the flushes of this thread, where that takes an instruction.

@@ -164,11 +164,10 @@ impl FileMedia {
     }
 
     /// Notes that the pages of `lines`, which are not empty, are to be synced; nothing where no sync is needed.
-    #[inline]
-    #[track_caller]
+    #[cold]
+    #[inline(never)]
     fn note(&self, lines: LineRange) {
         if let Some(group) = &self.sync {
-            self.mapping.check(lines);
             let start = lines.start().get();
             let end = start + lines.count().get() * crate::units::FLUSH_LINE;
             let page = sys::page_bytes();
@@ -180,6 +179,7 @@ impl FileMedia {
     }
 
     /// The part of a fence that is not an instruction.
+    #[cold]
     #[inline(never)]
     fn fence_slowly(&self) -> Result<(), Errno> {
         if self.watch.is_lost() {
@@ -283,11 +283,11 @@ impl Media for FileMedia {
         if lines.is_empty() {
             return;
         }
-        if self.mapping.flushes_by_instruction() {
-            self.mapping.flush(lines);
-        } else {
-            self.note(lines);
-        }
+        self.mapping.flush(lines, |lines| {
+            if self.sync.is_some() {
+                self.note(lines);
+            }
+        });
     }
 
     /// Errors: `EIO` and the like where a sync failed, now or earlier (F4), where a page was lost or the file was

@@ -14,10 +14,12 @@
     reason = "system calls; each wrapper discharges the call's duties itself"
 )]
 
+#[cfg(target_os = "linux")]
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+#[cfg(target_os = "linux")]
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
@@ -31,6 +33,13 @@ use crate::media::Errno;
 /// Alignment of a reservation's base, so that huge pages of a DAX device can be mapped.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Flags of a mapping that only keeps addresses.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+const ADDRESSES_ONLY: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+/// Flags of a mapping that only keeps addresses.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+const ADDRESSES_ONLY: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANON;
+
 fn last_errno() -> Errno {
     errno_of(&io::Error::last_os_error())
 }
@@ -43,6 +52,7 @@ fn check(status: libc::c_int) -> Result<(), Errno> {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn c_path(path: &Path) -> Result<CString, Errno> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL))
 }
@@ -130,7 +140,7 @@ impl Reservation {
                 null_mut(),
                 whole_len,
                 libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE,
+                ADDRESSES_ONLY,
                 -1,
                 0,
             )
@@ -200,7 +210,7 @@ impl Reservation {
                 address.cast(),
                 bytes,
                 libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_FIXED,
+                ADDRESSES_ONLY | libc::MAP_FIXED,
                 -1,
                 0,
             )
@@ -337,6 +347,7 @@ pub(super) fn allocate(_file: &File, _at: u64, _len: u64) -> Result<(), Errno> {
     Err(Errno(libc::EOPNOTSUPP))
 }
 
+#[cfg(not(any(target_os = "openbsd", target_os = "netbsd")))]
 fn seek(file: &File, at: u64, whence: libc::c_int) -> Result<Option<u64>, Errno> {
     let at = offset(at)?;
     // SAFETY: takes numbers only; nobody depends on the file's cursor.
@@ -351,13 +362,29 @@ fn seek(file: &File, at: u64, whence: libc::c_int) -> Result<Option<u64>, Errno>
 }
 
 /// Where the first hole at or behind `at` begins; the end of the file counts as one.
+#[cfg(not(any(target_os = "openbsd", target_os = "netbsd")))]
 pub(super) fn next_hole(file: &File, at: u64) -> Result<Option<u64>, Errno> {
     seek(file, at, libc::SEEK_HOLE)
 }
 
 /// Where the first data at or behind `at` begins; `None` where there is only hole.
+#[cfg(not(any(target_os = "openbsd", target_os = "netbsd")))]
 pub(super) fn next_data(file: &File, at: u64) -> Result<Option<u64>, Errno> {
     seek(file, at, libc::SEEK_DATA)
+}
+
+/// These systems do not tell: all of the file counts as data.
+#[cfg(any(target_os = "openbsd", target_os = "netbsd"))]
+pub(super) fn next_hole(file: &File, _at: u64) -> Result<Option<u64>, Errno> {
+    file.metadata()
+        .map(|metadata| Some(metadata.len()))
+        .map_err(|error| errno_of(&error))
+}
+
+/// These systems do not tell: all of the file counts as data.
+#[cfg(any(target_os = "openbsd", target_os = "netbsd"))]
+pub(super) fn next_data(_file: &File, at: u64) -> Result<Option<u64>, Errno> {
+    Ok(Some(at))
 }
 
 /// Renames, unless the new name is taken (`EEXIST`). One atomic step where the kernel can; else a hard link first.
@@ -402,6 +429,12 @@ pub(super) fn name_a_nameless_file(file: &File, to: &Path) -> Result<(), Errno> 
     check(status)
 }
 
+/// Off Linux a file has a name from the start.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn name_a_nameless_file(_file: &File, _to: &Path) -> Result<(), Errno> {
+    Err(Errno(libc::EOPNOTSUPP))
+}
+
 /// The name under which /proc shows an open file.
 #[cfg(target_os = "linux")]
 pub(super) fn descriptor_path(file: &File) -> std::path::PathBuf {
@@ -425,25 +458,25 @@ pub(super) fn file_system_magic(_file: &File) -> Result<u32, Errno> {
 }
 
 /// The major number of a device.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(super) fn major(device: u64) -> u32 {
     libc::major(device)
 }
 
 /// The minor number of a device.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(super) fn minor(device: u64) -> u32 {
     libc::minor(device)
 }
 
-/// Device numbers are of use only where there is a sysfs.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+/// Device numbers are looked up on Linux only.
+#[cfg(not(target_os = "linux"))]
 pub(super) fn major(_device: u64) -> u32 {
     0
 }
 
-/// Device numbers are of use only where there is a sysfs.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+/// Device numbers are looked up on Linux only.
+#[cfg(not(target_os = "linux"))]
 pub(super) fn minor(_device: u64) -> u32 {
     0
 }
