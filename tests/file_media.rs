@@ -488,6 +488,25 @@ fn a16_a_directory_without_rights_is_an_error_at_once() {
     assert!(missing.is_err(), "{missing:?}");
 }
 
+#[test]
+fn a_closed_file_is_free_at_once_even_while_processes_are_being_started() {
+    let directory = disk_directory();
+    let path = directory.path().join("pool");
+    drop(make(&path, 65536));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let started = Command::new("true").status();
+                assert!(started.is_ok_and(|status| status.success()));
+            }
+        });
+        let failed = (0..300).find_map(|_| FileMedia::open(&path, &options()).err());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(failed, None);
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_forked_child_may_not_use_what_its_parent_opened() {

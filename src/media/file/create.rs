@@ -12,7 +12,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::back;
-use super::lock::{self, Role};
+use super::lock::{self, Locked, Role};
 use super::probe;
 use super::temporary::Temporary;
 use super::{FileError, FileMedia, FileOptions, names};
@@ -52,7 +52,7 @@ impl FileMedia {
             .file()
             .try_clone()
             .map_err(FileError::io("open", &path))?;
-        lock::lock(&file, Role::Writer, &path)?;
+        let file = Locked::new(file, Role::Writer, &path)?;
         extend(&file, len, &path)?;
         let survey = probe::survey(&file, names::parent(&path), options.assume_persistent)?;
         survey.admit(&path, options)?;

@@ -4,9 +4,12 @@
 //! L1  the locks belong to the open file, not to the process: a second open of the same process is `Busy` too.
 //! L2  each side takes its own byte before it looks at the other's, so that a writer and a reader never both
 //!     get in; two that come at the same moment may both be `Busy`.
-//! L3  after the lock is held, the name still leads to the locked file: what was replaced meanwhile is not opened.
+//! L3  whoever took a lock gives it back when done, in the process that took it: a child that is being started
+//!     holds copies of the open files for a moment, and would keep the lock for as long.
+//! L4  after the lock is held, the name still leads to the locked file: what was replaced meanwhile is not opened.
 
 use std::fs::{self, File, OpenOptions};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -25,26 +28,65 @@ pub(super) enum Role {
     Reader,
 }
 
-/// Takes the role's byte, then looks at the other (L2).
-pub(super) fn lock(file: &File, role: Role, path: &Path) -> Result<(), FileError> {
-    let (own, other) = match role {
-        Role::Writer => (LockByte::Writer, LockByte::Readers),
-        Role::Reader => (LockByte::Readers, LockByte::Writer),
-    };
-    let failed = || FileError::sys("lock", path);
-    let free = sys::try_lock(file, own, role == Role::Writer).map_err(failed())?
-        && !sys::is_locked(file, other).map_err(failed())?;
-    if free {
-        Ok(())
-    } else {
-        Err(FileError::Busy {
-            path: path.to_path_buf(),
-        })
+/// An open file with the role's byte locked; unlocked and closed when dropped (L3).
+#[derive(Debug)]
+pub(super) struct Locked {
+    file: File,
+    role: Role,
+    holder: u32,
+}
+
+impl Role {
+    fn bytes(self) -> (LockByte, LockByte) {
+        match self {
+            Role::Writer => (LockByte::Writer, LockByte::Readers),
+            Role::Reader => (LockByte::Readers, LockByte::Writer),
+        }
     }
 }
 
-/// Opens the regular file at `path` and locks it for `role` (L3).
-pub(super) fn open_locked(path: &Path, role: Role) -> Result<File, FileError> {
+impl Locked {
+    /// Takes the role's byte of `file`, then looks at the other (L2).
+    pub(super) fn new(file: File, role: Role, path: &Path) -> Result<Self, FileError> {
+        let (own, other) = role.bytes();
+        let failed = || FileError::sys("lock", path);
+        let busy = || FileError::Busy {
+            path: path.to_path_buf(),
+        };
+        if !sys::try_lock(&file, own, role == Role::Writer).map_err(failed())? {
+            return Err(busy());
+        }
+        let locked = Locked {
+            file,
+            role,
+            holder: std::process::id(),
+        };
+        if sys::is_locked(&locked, other).map_err(failed())? {
+            return Err(busy());
+        }
+        Ok(locked)
+    }
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.holder == std::process::id() {
+            // Closing the file would do it as well, only later (L3).
+            sys::unlock(&self.file, self.role.bytes().0);
+        }
+    }
+}
+
+/// Opens the regular file at `path` and locks it for `role` (L4).
+pub(super) fn open_locked(path: &Path, role: Role) -> Result<Locked, FileError> {
     for _ in 0..REPLACED_MAX {
         let there = fs::metadata(path).map_err(FileError::io("look up", path))?;
         if !there.is_file() {
@@ -58,7 +100,7 @@ pub(super) fn open_locked(path: &Path, role: Role) -> Result<File, FileError> {
             .custom_flags(libc::O_NONBLOCK) // should a pipe have taken the name, do not wait for its other end
             .open(path)
             .map_err(FileError::io("open", path))?;
-        lock(&file, role, path)?;
+        let file = Locked::new(file, role, path)?;
         let opened = file.metadata().map_err(FileError::io("look up", path))?;
         let named = fs::metadata(path).map_err(FileError::io("look up", path))?;
         if (opened.dev(), opened.ino()) == (named.dev(), named.ino()) {

@@ -47,7 +47,6 @@ pub use private::PrivateMedia;
 pub use probe::{PathReport, durability_of};
 
 use std::boxed::Box;
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +56,7 @@ use crate::sync::{AtomicBool, Ordering};
 use crate::units::{ByteLen, ByteOffset, ByteRange, FAIL_ATOMIC, LineRange, round_down, round_up};
 use back::Backing;
 use fence::SyncGroup;
+use lock::Locked;
 use map::Mapping;
 use runs::{Batch, PageRun};
 use sigbus::Watch;
@@ -90,7 +90,7 @@ pub struct FileMedia {
     sync: Option<Arc<SyncGroup>>,
     hook: Option<SyncHook>,
     space: Backing,
-    file: File,
+    file: Locked,
     path: PathBuf,
     fresh: bool,
     /// Whether the file has its name yet.

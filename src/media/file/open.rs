@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::back::Backing;
 use super::fence::SyncGroup;
-use super::lock::{self, Role};
+use super::lock::{self, Locked, Role};
 use super::map::Mapping;
 use super::plan::Route;
 use super::probe::{self, Survey};
@@ -41,7 +41,7 @@ impl FileMedia {
 
     /// Maps a locked file of `len` bytes and puts everything around it.
     pub(super) fn assemble(
-        file: File,
+        file: Locked,
         path: PathBuf,
         len: ByteLen,
         options: &FileOptions,

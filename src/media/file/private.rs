@@ -1,11 +1,10 @@
 //! Reading a file without changing a byte of it: stores go to a private copy of the page.
 
-use std::fs::File;
 use std::path::Path;
 
 use memmap2::MmapMut;
 
-use super::lock::{self, Role};
+use super::lock::{self, Locked, Role};
 use super::sigbus::Watch;
 use super::{FileError, FileMedia, FileOptions, forward, map, names, open, probe, sys};
 use crate::media::{Checksum, Domain, Durability, Errno, Mapped, Media, SpaceError};
@@ -25,7 +24,7 @@ pub struct PrivateMedia {
     watch: Watch,
     mapped: Mapped,
     _copy: MmapMut,
-    _locked: File,
+    _locked: Locked,
 }
 
 impl FileMedia {

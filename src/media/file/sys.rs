@@ -296,6 +296,15 @@ pub(super) fn try_lock(file: &File, byte: LockByte, exclusive: bool) -> Result<b
     }
 }
 
+/// Gives `byte` back, for this open file and every copy of it. Nothing can be done where it fails.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn unlock(file: &File, byte: LockByte) {
+    let mut request = lock_request(byte, false);
+    request.l_type = libc::F_UNLCK as libc::c_short;
+    // SAFETY: the request is a live flock, which the call only reads.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &request) };
+}
+
 /// Whether another open file holds `byte`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn is_locked(file: &File, byte: LockByte) -> Result<bool, Errno> {
@@ -319,6 +328,13 @@ pub(super) fn try_lock(file: &File, _byte: LockByte, exclusive: bool) -> Result<
         Err(Errno(libc::EWOULDBLOCK)) => Ok(false),
         Err(errno) => Err(errno),
     }
+}
+
+/// Gives the flock back.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn unlock(file: &File, _byte: LockByte) {
+    // SAFETY: takes numbers only.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
 /// Off Linux `try_lock` has already told.
