@@ -1,47 +1,18 @@
-//! A file as a medium: how it is made, opened, locked, grown, filled and lost.
+//! A file as a medium: how it is made, opened, grown, filled and lost.
 #![cfg(unix)]
 
 mod file_media_tools;
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
-use std::process::Command;
 
 use everline::media::file::{self, FileError, FileMedia, FileOptions};
 use everline::media::{Domain, Media, SpaceError};
-use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
-use file_media_tools::{SmallTmpfs, disk_directory, skip};
-
-const MIB: u64 = 1 << 20;
-
-fn options() -> FileOptions {
-    FileOptions::default()
-}
-
-fn make(path: &Path, len: u64) -> FileMedia {
-    FileMedia::create(path, ByteLen::new(len), false, &options())
-        .expect("made")
-        .publish()
-        .expect("published")
-}
-
-fn range(at: u64, len: u64) -> ByteRange {
-    ByteRange::at(at, len).expect("small")
-}
-
-fn persist(media: &FileMedia, at: u64, bytes: &[u8]) {
-    media.write(ByteOffset::new(at), bytes);
-    media.flush(LineRange::covering(range(at, bytes.len() as u64)));
-    media.fence().expect("synced");
-}
-
-fn entries(directory: &Path) -> usize {
-    fs::read_dir(directory).expect("readable").count()
-}
-
-fn assert_busy<T: std::fmt::Debug>(answer: Result<T, FileError>) {
-    assert!(matches!(answer, Err(FileError::Busy { .. })), "{answer:?}");
-}
+use everline::units::{ByteLen, ByteOffset, LineRange};
+use file_media_tools::{
+    MIB, SmallTmpfs, child_path, disk_directory, entries, make, options, persist, range, run_again,
+    skip,
+};
 
 #[test]
 fn what_was_fenced_is_in_the_file_after_reopen() {
@@ -74,23 +45,6 @@ fn a2_a_directory_stands_for_pool_pmem_in_it_and_a_file_for_itself() {
 }
 
 #[test]
-fn a10_destroy_removes_the_file_unless_somebody_has_it_open() {
-    let directory = disk_directory();
-    let path = directory.path().join("pool");
-    let media = make(&path, MIB);
-    assert_busy(file::destroy(&path));
-    assert_eq!(media.still_whole(), Ok(()));
-    drop(media);
-    file::destroy(&path).expect("nobody has it");
-    let again = file::destroy(&path);
-    assert!(
-        matches!(again, Err(FileError::NotFound { .. })),
-        "{again:?}"
-    );
-    assert_eq!(entries(directory.path()), 0);
-}
-
-#[test]
 fn a11_missing_directories_are_made_and_bare_names_work() {
     let directory = disk_directory();
     drop(make(&directory.path().join("a/b/c.pm"), MIB));
@@ -104,48 +58,6 @@ fn a11_missing_directories_are_made_and_bare_names_work() {
     let child = run_again(directory.path(), "bare_name_child", "c.pm");
     assert!(child.success());
     assert!(directory.path().join("c.pm").is_file());
-}
-
-#[test]
-fn a12_a_second_opener_gets_busy_in_this_process_and_in_another() {
-    let directory = disk_directory();
-    let path = directory.path().join("pool");
-    let media = make(&path, MIB);
-    persist(&media, 0, b"first");
-    assert_busy(FileMedia::open(&path, &options()));
-    assert_busy(FileMedia::open_private(&path, &options()));
-    let name = path.to_str().expect("plain");
-    assert!(run_again(directory.path(), "busy_child", name).success());
-    persist(&media, 0, b"still");
-    drop(media);
-
-    let reader = FileMedia::open_private(&path, &options()).expect("free");
-    drop(FileMedia::open_private(&path, &options()).expect("beside a reader"));
-    assert_busy(FileMedia::open(&path, &options()));
-    assert!(run_again(directory.path(), "busy_child", name).success());
-    drop(reader);
-    drop(FileMedia::open(&path, &options()).expect("free"));
-}
-
-/// Runs one of the child tests below in another process, in `directory`, on `path`.
-fn run_again(directory: &Path, test: &str, path: &str) -> std::process::ExitStatus {
-    Command::new(std::env::current_exe().expect("known"))
-        .args(["--exact", test, "--nocapture"])
-        .current_dir(directory)
-        .env("EVERLINE_CHILD_PATH", path)
-        .status()
-        .expect("started")
-}
-
-fn child_path() -> Option<std::path::PathBuf> {
-    std::env::var_os("EVERLINE_CHILD_PATH").map(Into::into)
-}
-
-#[test]
-fn busy_child() {
-    if let Some(path) = child_path() {
-        assert_busy(FileMedia::open(&path, &options()));
-    }
 }
 
 #[test]
@@ -188,25 +100,6 @@ fn a_taken_name_is_refused_and_what_has_it_stays() {
     );
     assert_eq!(fs::read(&path).expect("there"), b"somebody's");
     assert_eq!(entries(directory.path()), 1);
-}
-
-#[test]
-fn a5_replacing_needs_the_old_file_to_be_free() {
-    let directory = disk_directory();
-    let path = directory.path().join("pool");
-    let old = make(&path, MIB);
-    persist(&old, 0, b"old");
-    let hidden =
-        || FileMedia::create(&path, ByteLen::new(2 * MIB), false, &options()).expect("made");
-    assert_busy(hidden().publish_over());
-    assert_eq!(old.still_whole(), Ok(()));
-    drop(old);
-    assert_eq!(&fs::read(&path).expect("there")[..3], b"old");
-    let new = hidden().publish_over().expect("free");
-    assert_eq!(new.load8(ByteOffset::ZERO), 0);
-    assert_eq!(fs::metadata(&path).expect("there").len(), 2 * MIB);
-    assert_eq!(entries(directory.path()), 1);
-    assert_busy(FileMedia::open(&path, &options()));
 }
 
 #[test]
@@ -486,42 +379,4 @@ fn a16_a_directory_without_rights_is_an_error_at_once() {
         &options(),
     );
     assert!(missing.is_err(), "{missing:?}");
-}
-
-#[test]
-fn a_closed_file_is_free_at_once_even_while_processes_are_being_started() {
-    let directory = disk_directory();
-    let path = directory.path().join("pool");
-    drop(make(&path, 65536));
-    let done = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                let started = Command::new("true").status();
-                assert!(started.is_ok_and(|status| status.success()));
-            }
-        });
-        let failed = (0..300).find_map(|_| FileMedia::open(&path, &options()).err());
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(failed, None);
-    });
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_forked_child_may_not_use_what_its_parent_opened() {
-    let directory = disk_directory();
-    let media = make(&directory.path().join("pool"), MIB);
-    // SAFETY: the child calls only what needs no lock of another thread, and ends without unwinding.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let refused = matches!(media.still_whole(), Err(FileError::Forked { .. }));
-        // SAFETY: ends the child without running the parent's destructors.
-        unsafe { libc::_exit(i32::from(!refused)) };
-    }
-    let mut status = -1;
-    // SAFETY: waits for the child made above; the status is a live integer.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert_eq!(status, 0, "the child could use its parent's file");
-    assert_eq!(media.still_whole(), Ok(()));
 }
