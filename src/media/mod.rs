@@ -14,6 +14,8 @@
 mod counted;
 mod domain;
 mod error;
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub mod file;
 mod mapped;
 #[cfg(feature = "alloc")]
 mod ram;
