@@ -10,6 +10,11 @@
 //! | [`layout`] | every byte on media |
 //! | [`media`] | the medium: stores, flushes, fences; mapped memory, files, RAM |
 //! | [`persist`] | Dirty → Flushed → Durable in the type system |
+//! | [`pool`] | superblock, identity, health |
+//! | [`log`] | lanes, records, checkpoint, recovery |
+//! | [`alloc`] | classes, slabs, bitmaps |
+//! | [`tx`] | undo-log and staged transactions |
+//! | [`engine`] | an open pool: start here |
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -21,6 +26,7 @@ extern crate std;
 pub use everline_arch as arch;
 
 pub mod alloc;
+pub mod engine;
 pub mod layout;
 pub mod log;
 pub mod media;

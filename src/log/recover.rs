@@ -12,13 +12,13 @@ use super::mask::{ALWAYS, Masks, Source};
 use super::replay::{redo, undo};
 use super::walk::{Walker, walkers};
 use super::{CheckpointState, Log};
-use crate::layout::{Corrupt, Geometry, OpKind, RECORD_UNIT, RecordKind, Slot};
+use crate::layout::{Corrupt, Geometry, OpKind, RECORD_UNIT, RecordKind, Slot, Superblock};
 use crate::media::{Media, SpaceError};
 use crate::mem::{Array, Full, LANES_WITHOUT_ALLOC, List};
 use crate::persist::Pending;
 use crate::pool::Pool;
 use crate::sync::{AtomicU64, Lock};
-use crate::units::{ByteOffset, Padded};
+use crate::units::{ByteOffset, ByteRange, Padded};
 
 use super::place::{Ring, padded_range};
 use super::record::{Record, seed};
@@ -83,6 +83,10 @@ pub fn recover<M: Media>(
     let mut masks = Masks::new();
     let mut believed = Pending::new(media);
     believed.reaffirm(Slot::range(geometry, slot.index));
+    for at in Superblock::AT {
+        believed
+            .reaffirm(ByteRange::at(at.get(), size_of::<Superblock>() as u64).unwrap_or_default());
+    }
     let mut lanes = walkers(media, geometry, pool.id(), &slot).map_err(too_many)?;
     let mut scans = Scans::from_fn(lanes.len(), |_| LaneScan::default()).map_err(too_many)?;
     for index in 0..lanes.len() {

@@ -23,6 +23,11 @@ pub enum CreateError<E: core::error::Error + 'static> {
     /// A fence failed.
     #[error("the medium could not make the new pool durable: {0}")]
     Sync(E),
+    /// The new pool cannot be read back, or this build cannot serve so many lanes.
+    #[error(
+        "the new pool cannot be read back: the medium does not hold what was stored, or has too many lanes for this build"
+    )]
+    NotReadBack,
 }
 
 /// Why a pool was not opened; no byte of it was changed unless [`OpenError::Sync`] says so.
@@ -97,6 +102,14 @@ pub enum OpenError<E: core::error::Error + 'static> {
     /// A fence failed during recovery; the pool is as recoverable as before.
     #[error("the medium failed while recovering: {0}; open again when it works")]
     Sync(E),
+    /// This build has no memory for so many lanes.
+    #[error(
+        "the pool has {lanes} lanes, more than a build without `alloc` can serve: open it with another build"
+    )]
+    TooManyLanes {
+        /// Lanes of the pool.
+        lanes: u32,
+    },
     /// Replay met a range for which the device has no space; the pool is as recoverable as before.
     #[error("no space to recover: {0}; free some and open again")]
     Space(#[from] SpaceError),

@@ -10,11 +10,13 @@
 mod create;
 mod error;
 mod health;
+mod mend;
 mod open;
 
 pub use create::{Shape, clear, seal};
 pub use error::{CreateError, OpenError};
 pub use health::Health;
+pub use mend::mend;
 pub use open::{Expectation, open};
 
 use crate::layout::{Geometry, LayoutName, PoolId, Superblock};
