@@ -53,27 +53,26 @@ fn program(random: &mut Random, faults: bool) -> Program {
     let mut next = 0;
     (0..3 + random.below(8))
         .map(|_| {
-            let word = random.below(WORDS as u64) as usize;
+            let word = random.below(if faults { 2 } else { WORDS as u64 }) as usize;
             let value = 1 + random.below(3);
-            let op = match random.below(if faults { 16 } else { 14 }) {
-                0..4 => Op::Store64(word, value),
+            let op = match random.below(16) {
+                0..4 if faults => Op::Flush(word),
+                4..6 if faults => Op::FailedFence,
+                6 if faults => Op::Reaffirm(word),
+                7 if faults => Op::CasFails(word),
+                0..4 | 8 => Op::Store64(word, value),
                 4 => Op::Store32(word, random.below(2), value as u32),
-                5 => Op::Nt(word, value),
+                5 | 9 => Op::Nt(word, value),
                 6 => Op::Pair(word & 2, value),
                 7 => Op::Or(word, value),
-                8..10 => Op::Flush(word),
-                10..12 => Op::Fence,
-                12 if !open.is_empty() => Op::Ack(open.pop().expect("not empty")),
-                12 | 13 => {
+                10..12 => Op::Flush(word),
+                12..14 => Op::Fence,
+                14 if !open.is_empty() => Op::Ack(open.pop().expect("not empty")),
+                _ => {
                     next += 1;
                     open.push(next);
                     Op::Invoke(next)
                 }
-                14 => match random.below(2) {
-                    0 => Op::CasFails(word),
-                    _ => Op::Reaffirm(word),
-                },
-                _ => Op::FailedFence,
             };
             (random.below(2) as u16, op)
         })
@@ -226,12 +225,11 @@ fn clean_at(
                     )
             })
             .map_or(0, |index| index + 1);
-        for step in since..now {
-            let (by, op) = before[step];
-            if by != *thread {
+        for (step, (by, op)) in before.iter().enumerate().take(now).skip(since) {
+            if by != thread {
                 continue;
             }
-            let covered = match op {
+            let covered = match *op {
                 Op::Flush(of) | Op::Reaffirm(of) if of / 2 == word / 2 => {
                     let reaffirm = matches!(op, Op::Reaffirm(_));
                     versions.iter().rposition(|(time, by, nt, _)| {
@@ -294,7 +292,8 @@ fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(O
     seen
 }
 
-type Seen = BTreeSet<(Vec<u64>, Vec<u64>, Vec<u64>)>;
+/// What was reached: events before the crash, acknowledged, in flight, answer of recovery.
+type Seen = BTreeSet<(usize, Vec<u64>, Vec<u64>, Vec<u64>)>;
 
 /// Runs recovery on plain words; what it saw and what it did.
 fn recover_on(words: &Words, shape: u64) -> (Vec<u64>, Program) {
@@ -333,7 +332,7 @@ fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
         }
         for words in every(&possible(&zero, &[0; WORDS], prefix)) {
             let (seen, done) = recover_on(&words, shape);
-            outer.insert((acked.clone(), open.clone(), seen));
+            outer.insert((end, acked.clone(), open.clone(), seen));
             if !nested {
                 continue;
             }
@@ -341,7 +340,7 @@ fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
                 let before = std::array::from_fn(|word| BTreeSet::from([words[word]]));
                 for again in every(&possible(&before, &words, &done[..cut])) {
                     let (seen, _) = recover_on(&again, shape);
-                    inner.insert((acked.clone(), open.clone(), seen));
+                    inner.insert((end, acked.clone(), open.clone(), seen));
                 }
             }
         }
@@ -369,7 +368,12 @@ fn lazy(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
                 )
             },
             |point, seen| {
-                let entry = (point.acked.to_vec(), point.in_flight.to_vec(), seen.clone());
+                let entry = (
+                    point.event,
+                    point.acked.to_vec(),
+                    point.in_flight.to_vec(),
+                    seen.clone(),
+                );
                 assert!(point.kind != PointKind::Killed);
                 if point.depth == 0 {
                     outer.borrow_mut().insert(entry.clone());
@@ -383,6 +387,18 @@ fn lazy(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
     (outer.into_inner(), inner.into_inner())
 }
 
+/// At each crash point exactly the same; and the crash points that were left out would add nothing.
+fn same(expected: &Seen, found: &Seen) -> bool {
+    let points: BTreeSet<usize> = found.iter().map(|entry| entry.0).collect();
+    let there = expected.iter().filter(|entry| points.contains(&entry.0));
+    let anywhere = |seen: &Seen| -> BTreeSet<_> {
+        seen.iter()
+            .map(|(_, acked, open, answer)| (acked.clone(), open.clone(), answer.clone()))
+            .collect()
+    };
+    there.eq(found.iter()) && anywhere(expected) == anywhere(found)
+}
+
 fn compare(seed: u64, count: u64, nested: bool, faults: bool) {
     let mut random = Random(seed);
     for number in 0..count {
@@ -390,31 +406,26 @@ fn compare(seed: u64, count: u64, nested: bool, faults: bool) {
         let shape = random.next();
         let expected = eager(&program, shape, nested);
         let found = lazy(&program, shape, nested);
-        assert_eq!(
-            expected.0, found.0,
+        assert!(
+            same(&expected.0, &found.0) && (!nested || same(&expected.1, &found.1)),
             "seed {seed:#x}, program {number}, shape {shape:#x}: {program:?}"
         );
-        if nested {
-            assert_eq!(
-                expected.1, found.1,
-                "nested, seed {seed:#x}, program {number}, shape {shape:#x}: {program:?}"
-            );
-        }
     }
     println!("seed {seed:#x}: {count} programs, nested {nested}, faults {faults}");
 }
 
 #[test]
 fn lazy_exploration_reaches_exactly_what_brute_force_reaches() {
-    compare(0x1A2_B3C4_D5E6, 1500, false, false);
+    compare(0x1A2_B3C4_D5E6, 4000, false, false);
 }
 
 #[test]
 fn failed_fences_leave_exactly_what_the_reference_says() {
-    compare(0x77_1234_5678, 1500, false, true);
+    compare(0x77_1234_5678, 4000, false, true);
 }
 
 #[test]
 fn nested_cuts_reach_exactly_what_brute_force_reaches() {
-    compare(0xFACE_0000_1111, 500, true, true);
+    compare(0xFACE_0000_1111, 1000, true, true);
+    compare(0xFACE_0000_2222, 1000, true, false);
 }
