@@ -221,6 +221,8 @@ impl Model {
 
     /// Takes one event of `log`.
     pub(crate) fn apply(&mut self, log: &Log, event: &Event) {
+        // One time for all words of an event: between events the medium is at its points of time.
+        self.clock += 1;
         match event.kind {
             Kind::Store => self.store(event, &event.value.to_le_bytes()[..event.size as usize]),
             Kind::Write | Kind::WriteNt => self.store(event, log.data(event)),
@@ -278,7 +280,6 @@ impl Model {
 
     fn push_version(&mut self, cell: u32, value: u64, event: &Event) {
         self.save(cell);
-        self.clock += 1;
         let seq = self.clock;
         let nt = event.kind == Kind::WriteNt;
         let version = Version {

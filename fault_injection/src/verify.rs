@@ -13,7 +13,7 @@ use crate::trie::{MixMap, Step, Verify, mix};
 /// Up to this many mixtures are tried one by one.
 const EXACT_MIXTURES: usize = 16;
 /// Points of time tried at most.
-const SNAPSHOTS: usize = 64;
+const SNAPSHOTS: usize = 256;
 /// Seeded mixtures tried at most.
 const SEEDED: u64 = 8;
 
