@@ -96,10 +96,11 @@ pub struct Violation {
 }
 
 const SHOWN_WORDS: usize = 16;
+const SHOWN_CHARS: usize = 240;
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.reason)?;
+        writeln!(f, "{}", shortened(&self.reason))?;
         write!(f, "  power cut after {} events, {}", self.event, self.kind)?;
         if let Some(place) = self.before {
             write!(f, " at {place}")?;
@@ -111,7 +112,9 @@ impl fmt::Display for Violation {
         writeln!(
             f,
             "  acknowledged {:?}, in flight {:?}; recovery answered {}",
-            self.acked, self.in_flight, self.observation
+            self.acked,
+            self.in_flight,
+            shortened(&self.observation)
         )?;
         for word in self.words.iter().take(SHOWN_WORDS) {
             write!(f, "  {} held {:#x}: ", word.at, word.value)?;
@@ -128,6 +131,14 @@ impl fmt::Display for Violation {
             writeln!(f, "  and {} more words", self.words.len() - SHOWN_WORDS)?;
         }
         write!(f, "  replay (seed {:#x}): {}", self.seed, self.replay)
+    }
+}
+
+/// At most a line or two of a text that the code under test made.
+fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{} …", &text[..end]).into(),
+        None => text.into(),
     }
 }
 

@@ -252,19 +252,22 @@ where
 
     /// Few deviations first, then seeded mixtures.
     fn sample(&mut self, left: u32, base: usize, trail: usize) -> Went {
-        let limit = self.config.budget_per_point / 2 + 8;
+        let limit = self.config.budget_per_point.max(16) as usize;
         let mut policies = vec![Policy::Latest, Policy::Oldest];
         self.media.with_lab(|lab| {
-            let deviating = lab.model.pending.iter().map(|pending| pending.cell);
-            for cell in deviating.take(limit as usize / 4) {
-                if lab.model.flags[cell as usize] & AMBIGUOUS != 0 {
-                    policies.extend([Policy::LatestBut(cell), Policy::OldestBut(cell)]);
-                }
+            let cells = lab.model.pending.iter().map(|pending| pending.cell);
+            let flags = &lab.model.flags;
+            let open = cells.filter(|cell| flags[*cell as usize] & AMBIGUOUS != 0);
+            let open: Vec<u32> = open.collect();
+            // Three quarters of the budget go to one word that deviates, evenly spread.
+            let stride = open.len().div_ceil(limit * 3 / 8);
+            for cell in open.iter().step_by(stride.max(1)) {
+                policies.extend([Policy::LatestBut(*cell), Policy::OldestBut(*cell)]);
             }
         });
         let salt = crate::trie::mix(self.config.seed ^ self.event as u64);
         let seeded = (0..).map(|draw| Policy::Random(crate::trie::mix(salt ^ draw)));
-        for policy in policies.into_iter().chain(seeded).take(limit as usize) {
+        for policy in policies.into_iter().chain(seeded).take(limit) {
             self.media.with_lab(|lab| {
                 lab.policy = policy;
                 lab.cursor = lab.trie.root(lab.model.len);
