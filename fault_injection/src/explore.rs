@@ -1,0 +1,344 @@
+//! The explorer: every crash point of a recording, every state a crash can leave that recovery can tell apart.
+
+use std::fmt::Debug;
+
+use everline::units::ByteLen;
+
+use crate::event::Kind;
+use crate::lab::{Lab, Policy};
+use crate::media::CrashMedia;
+use crate::model::{AMBIGUOUS, KEY};
+use crate::record::Recording;
+use crate::replay::{Replay, ReplayError};
+use crate::report::{Point, PointKind, Report};
+use crate::search::{Search, quietly};
+
+/// What a medium holds before anything is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Base {
+    /// Zeros, and it says so.
+    #[default]
+    Zero,
+    /// 0xA1 everywhere: somebody else used it before.
+    Dirty,
+}
+
+/// How to explore. Every choice has a default that suits a test which runs at each commit.
+#[derive(Clone, Debug)]
+pub struct Explorer {
+    pub(crate) seed: u64,
+    pub(crate) budget_per_point: u64,
+    pub(crate) nested_depth: u32,
+    pub(crate) kill_steps: usize,
+    pub(crate) stop_at_first: bool,
+    pub(crate) violations_kept: usize,
+    pub(crate) call_limit: u64,
+    pub(crate) verify_samples: usize,
+    pub(crate) memo_nodes: usize,
+    base: Base,
+}
+
+impl Default for Explorer {
+    fn default() -> Self {
+        Explorer {
+            seed: 0x5EED,
+            budget_per_point: 4096,
+            nested_depth: 1,
+            kill_steps: 128,
+            stop_at_first: false,
+            violations_kept: 16,
+            call_limit: 10_000_000,
+            verify_samples: 4,
+            memo_nodes: 16 << 20,
+            base: Base::Zero,
+        }
+    }
+}
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.$name = $name;
+            self
+        })*
+    };
+}
+
+impl Explorer {
+    /// The defaults: seed 0x5EED, 4,096 executions a crash point, nested depth 1, 128 process kills.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    settings! {
+        /// Where all sampling comes from.
+        seed: u64,
+        /// Executions at one crash point before sampling takes over.
+        budget_per_point: u64,
+        /// How many times power may go again inside a recovery.
+        nested_depth: u32,
+        /// At how many crash points the process is killed before the power goes; sampled where there are more. 0: none.
+        kill_steps: usize,
+        /// Whether the first violation ends the exploration.
+        stop_at_first: bool,
+        /// How many violations are told in full.
+        violations_kept: usize,
+        /// Calls to the medium after which a recovery is said not to end.
+        call_limit: u64,
+        /// How many contents that fail a checksum are explored for each checksummed range.
+        verify_samples: usize,
+        /// Size of the memo in nodes of 24 to 64 bytes; beyond it the memo starts anew.
+        memo_nodes: usize,
+        /// What the medium of [`Explorer::check`] holds at first.
+        base: Base,
+    }
+
+    /// Records `work` on a new medium of `len` bytes and explores it.
+    pub fn check<O: Clone + Eq + Debug>(
+        &self,
+        len: ByteLen,
+        work: impl FnOnce(&CrashMedia),
+        recover: impl Fn(&CrashMedia) -> O,
+        allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
+    ) -> Report {
+        let media = match self.base {
+            Base::Zero => CrashMedia::new(len),
+            Base::Dirty => CrashMedia::dirty(len),
+        };
+        work(&media);
+        self.explore(&media.recording(), recover, allowed)
+    }
+
+    /// Explores every crash point of `recording`: `recover` opens each crashed medium and answers what it found,
+    /// `allowed` says whether that may be.
+    ///
+    /// `recover` must be a function of what it reads: no clock, no randomness, no state between calls. A panic in it
+    /// is a violation. Cost: see [`Report::executions`].
+    pub fn explore<O: Clone + Eq + Debug>(
+        &self,
+        recording: &Recording,
+        recover: impl Fn(&CrashMedia) -> O,
+        allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
+    ) -> Report {
+        let (lab, points) = self.prepare(recording, &recover);
+        let media = CrashMedia::of_lab(lab, recording.nature);
+        let mut search = Search::new(self, media, &recover, &allowed);
+        let killed = self.chosen_kills(points.len());
+        search.report.kill_steps = 0;
+        search.report.exhaustive = true;
+        if self.kill_steps > 0 && killed.len() < points.len() {
+            search.report.exhaustive = false;
+            search.assume("process kills were sampled, not tried at every crash point");
+        }
+        let mut next = 0;
+        for (number, (event, kind)) in points.iter().enumerate() {
+            search.advance_to(recording, &mut next, *event);
+            if search
+                .point(*event, *kind, killed.contains(&number))
+                .is_err()
+            {
+                search.report.exhaustive = false;
+                break;
+            }
+        }
+        search.finish()
+    }
+
+    /// Runs one crash state again.
+    ///
+    /// Errors: the line belongs to another recording, or recovery no longer goes that way. A panic of `recover` is
+    /// passed on.
+    pub fn replay<O>(
+        &self,
+        recording: &Recording,
+        replay: &Replay,
+        recover: impl Fn(&CrashMedia) -> O,
+    ) -> Result<O, ReplayError> {
+        let lab = Lab::new(
+            recording.model(),
+            self.seed,
+            self.call_limit,
+            self.verify_samples,
+        );
+        let media = CrashMedia::of_lab(lab, recording.nature);
+        let mut log = (*recording.log).clone();
+        let mut answer = None;
+        for (number, step) in replay.steps.iter().enumerate() {
+            let elsewhere = ReplayError::Elsewhere { step: number };
+            let events = log.events.get(..step.event).ok_or(elsewhere.clone())?;
+            media.with_lab(|lab| {
+                for event in events {
+                    lab.model.apply(&log, event);
+                }
+                let fits = lab.force(&step.words);
+                lab.policy = if step.kill {
+                    Policy::Latest
+                } else {
+                    Policy::Oldest
+                };
+                lab.begin_run();
+                fits.then_some(()).ok_or(elsewhere)
+            })?;
+            answer = Some(recover(&media));
+            log = media.with_lab(|lab| {
+                lab.take_back();
+                if step.kill {
+                    lab.abandon(0, 0);
+                    lab.model.kill();
+                } else {
+                    lab.model.cut();
+                    lab.trail.clear();
+                }
+                std::mem::take(&mut lab.log)
+            });
+        }
+        answer.ok_or(ReplayError::Elsewhere { step: 0 })
+    }
+
+    fn chosen_kills(&self, points: usize) -> Vec<usize> {
+        if points <= self.kill_steps {
+            return (0..points).collect();
+        }
+        let mut order: Vec<usize> = (0..points).collect();
+        order.sort_by_key(|number| crate::trie::mix(self.seed ^ *number as u64));
+        order.truncate(self.kill_steps);
+        order
+    }
+
+    /// The laboratory at the first crash point, the words that can differ marked, and all crash points.
+    fn prepare<O>(
+        &self,
+        recording: &Recording,
+        recover: &impl Fn(&CrashMedia) -> O,
+    ) -> (Lab, Vec<(usize, PointKind)>) {
+        let mut model = recording.model();
+        let mut keys = Vec::new();
+        let mut points = Vec::new();
+        let mut longest = model.len;
+        for (index, event) in recording.log.events.iter().enumerate() {
+            if index >= recording.first {
+                let kind = match event.kind {
+                    Kind::Invoke => Some(PointKind::Invoke),
+                    Kind::Ack => Some(PointKind::Ack),
+                    Kind::SetLen => Some(PointKind::Resize),
+                    _ => model.raises(event).then_some(PointKind::Fence),
+                };
+                points.extend(kind.map(|kind| (index, kind)));
+            }
+            if event.kind == Kind::SetLen {
+                longest = longest.max(event.value);
+                // What a resize cuts off or makes anew differs before and after it.
+                let granule = 1 << model.shift;
+                let (low, high) = (event.value.min(model.len), event.value.max(model.len));
+                keys.extend((low / granule) as u32..high.div_ceil(granule) as u32);
+            }
+            model.apply(&recording.log, event);
+            if index + 1 == recording.first {
+                keys.extend(model.pending.iter().map(|pending| pending.cell));
+            }
+            if index >= recording.first {
+                touched(&model, event, &mut keys);
+            }
+        }
+        points.push((recording.log.events.len(), PointKind::End));
+        let stored = self.stored_by_recovery(model, recording, recover);
+        let mut model = recording.model();
+        model.grow(longest);
+        for event in &recording.log.events[..recording.first] {
+            model.apply(&recording.log, event);
+        }
+        for cell in keys.into_iter().chain(stored) {
+            if let Some(flags) = model.flags.get_mut(cell as usize) {
+                *flags |= KEY;
+            }
+        }
+        let mut lab = Lab::new(model, self.seed, self.call_limit, self.verify_samples);
+        lab.set_origin();
+        (lab, points)
+    }
+
+    /// The words that recovery stores on two images of the end, so that the memo seldom has to start anew.
+    fn stored_by_recovery<O>(
+        &self,
+        model: crate::model::Model,
+        recording: &Recording,
+        recover: &impl Fn(&CrashMedia) -> O,
+    ) -> Vec<u32> {
+        let lab = Lab::new(model, self.seed, self.call_limit, self.verify_samples);
+        let media = CrashMedia::of_lab(lab, recording.nature);
+        for policy in [Policy::Latest, Policy::Oldest] {
+            media.with_lab(|lab| {
+                lab.policy = policy;
+                lab.begin_run();
+            });
+            // What it answers does not count here; a panic will come again in the exploration.
+            drop(quietly(|| recover(&media)));
+            media.with_lab(|lab| {
+                lab.take_back();
+                lab.abandon(0, 0);
+                lab.trie = crate::trie::Trie::new();
+            });
+        }
+        media.with_lab(|lab| std::mem::take(&mut lab.new_keys))
+    }
+}
+
+/// The words that an event stores to.
+fn touched(model: &crate::model::Model, event: &crate::event::Event, keys: &mut Vec<u32>) {
+    let len = match event.kind {
+        Kind::Store => u64::from(event.size),
+        Kind::Rmw => 8,
+        Kind::Write | Kind::WriteNt | Kind::Fill => u64::from(event.len),
+        _ => return,
+    };
+    let first = event.at >> model.shift;
+    let last = (event.at + len - 1) >> model.shift;
+    keys.extend(first as u32..=last as u32);
+}
+
+impl Lab {
+    /// Decides words as a replay says; false where one cannot be so.
+    fn force(&mut self, words: &[(u64, u64)]) -> bool {
+        words.iter().all(|(at, value)| {
+            let cell = (at >> self.model.shift) as usize;
+            let Some(flags) = self.model.flags.get(cell) else {
+                return false;
+            };
+            if flags & AMBIGUOUS == 0 {
+                return self.model.image[cell] == *value;
+            }
+            let mut choices = Vec::new();
+            self.model.choices(cell as u32, &mut choices);
+            let possible = choices.contains(value);
+            if possible {
+                self.determine(cell as u32, *value);
+            }
+            possible
+        })
+    }
+}
+
+impl<O, R, A> Search<'_, O, R, A> {
+    /// Takes the events of the recording up to `event`.
+    fn advance_to(&mut self, recording: &Recording, next: &mut usize, event: usize) {
+        let events = &recording.log.events;
+        for (index, taken) in events.iter().enumerate().take(event).skip(*next) {
+            match taken.kind {
+                Kind::Invoke => self.in_flight.push(taken.value),
+                Kind::Ack => {
+                    self.in_flight.retain(|id| *id != taken.value);
+                    self.acked.push(taken.value);
+                }
+                _ => {}
+            }
+            if index >= recording.first {
+                self.media
+                    .with_lab(|lab| lab.model.apply(&recording.log, taken));
+            }
+        }
+        *next = event.max(*next);
+        self.before = events.get(event).map(|next| next.place);
+    }
+}

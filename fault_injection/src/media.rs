@@ -1,0 +1,517 @@
+//! [`CrashMedia`]: the medium that remembers everything and can lose power.
+
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use everline::media::{Checksum, Domain, Durability, Media, SpaceError};
+use everline::units::{ByteLen, ByteOffset, ByteRange, FLUSH_LINE, LineRange};
+
+use crate::event::{Kind, Log};
+use crate::lab::Lab;
+use crate::model::Nature;
+use crate::record::{Cut, Recorder, Recording};
+
+/// A fence that was made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashSyncError {
+    /// Which fence of the medium it was, from 0.
+    pub fence: u64,
+}
+
+impl std::fmt::Display for CrashSyncError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "fence {} was made to fail", self.fence)
+    }
+}
+
+impl std::error::Error for CrashSyncError {}
+
+pub(crate) enum Inner {
+    Recorder(Box<Recorder>),
+    Lab(Box<Lab>),
+}
+
+/// A medium in memory that records every store, flush and fence, or on which a crashed state is recovered.
+///
+/// Clones are handles of one medium. Made by [`CrashMedia::new`] or [`CrashMedia::with_base`] it records; the one
+/// that an [`Explorer`](crate::Explorer) hands to recovery shows one crashed state, chosen as recovery reads it.
+/// Panics: as every [`Media`], on access outside or misaligned; methods that need a recording medium panic inside
+/// recovery.
+#[derive(Clone)]
+pub struct CrashMedia {
+    inner: Arc<Mutex<Inner>>,
+    zero: bool,
+    granule: u64,
+}
+
+impl std::fmt::Debug for CrashMedia {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CrashMedia").finish_non_exhaustive()
+    }
+}
+
+impl CrashMedia {
+    /// `len` durable zero bytes.
+    pub fn new(len: ByteLen) -> Self {
+        let len = usize::try_from(len.get()).expect("a length that fits memory");
+        Self::make(vec![0; len], true)
+    }
+
+    /// A medium that held `base`, durably, before it was ours: what was never stored does not read zero.
+    pub fn with_base(base: Vec<u8>) -> Self {
+        Self::make(base, false)
+    }
+
+    /// `len` bytes of 0xA1: a medium that somebody else used before.
+    pub fn dirty(len: ByteLen) -> Self {
+        let len = usize::try_from(len.get()).expect("a length that fits memory");
+        Self::make(vec![0xA1; len], false)
+    }
+
+    fn make(base: Vec<u8>, zero: bool) -> Self {
+        let nature = Nature {
+            granule: 8,
+            rmw_fences: true,
+            fresh: if zero { 0 } else { 0xA1 },
+        };
+        Self::of(Inner::Recorder(Box::new(Recorder::new(base, nature))), zero)
+    }
+
+    fn of(inner: Inner, zero: bool) -> Self {
+        let granule = match &inner {
+            Inner::Recorder(recorder) => recorder.nature.granule,
+            Inner::Lab(lab) => 1 << lab.model.shift,
+        };
+        CrashMedia {
+            inner: Arc::new(Mutex::new(inner)),
+            zero,
+            granule,
+        }
+    }
+
+    pub(crate) fn of_lab(lab: Lab, nature: Nature) -> Self {
+        Self::of(Inner::Lab(Box::new(lab)), nature.fresh == 0)
+    }
+
+    /// A medium whose stores tear at `granule` bytes (4 or 8) instead of 8. Only before anything is recorded.
+    #[must_use]
+    pub fn tearing_at(self, granule: u64) -> Self {
+        assert!(
+            granule == 4 || granule == 8,
+            "the tear granule is 4 or 8 bytes"
+        );
+        self.reshaped(|nature| nature.granule = granule)
+    }
+
+    /// A medium on which a locked read-modify-write settles nothing (Arm, files): stricter than the default. Only
+    /// before anything is recorded.
+    #[must_use]
+    pub fn without_rmw_fences(self) -> Self {
+        self.reshaped(|nature| nature.rmw_fences = false)
+    }
+
+    fn reshaped(self, change: impl FnOnce(&mut Nature)) -> Self {
+        self.with_recorder(|recorder| {
+            assert!(
+                recorder.log.events.is_empty(),
+                "the medium has been used already"
+            );
+            change(&mut recorder.nature);
+        });
+        let granule = self.with_recorder(|recorder| recorder.nature.granule);
+        CrashMedia { granule, ..self }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic of the code under test inside the lock leaves a state that is whole: checks come first.
+        self.inner
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    pub(crate) fn with_lab<R>(&self, work: impl FnOnce(&mut Lab) -> R) -> R {
+        match &mut *self.lock() {
+            Inner::Lab(lab) => work(lab),
+            Inner::Recorder(_) => unreachable!("only an explorer asks, and it made this medium"),
+        }
+    }
+
+    #[track_caller]
+    fn with_recorder<R>(&self, work: impl FnOnce(&mut Recorder) -> R) -> R {
+        match &mut *self.lock() {
+            Inner::Recorder(recorder) => work(recorder),
+            Inner::Lab(_) => panic!("not on the medium that recovery runs on"),
+        }
+    }
+
+    #[track_caller]
+    fn note(&self, kind: Kind, value: u64) {
+        let place = Location::caller();
+        self.lock().log().push(kind, 0, 0, value, place);
+    }
+
+    /// Operation `id` begins: it may or may not survive a crash from here on.
+    #[track_caller]
+    pub fn invoke(&self, id: u64) {
+        self.note(Kind::Invoke, id);
+    }
+
+    /// Operation `id` is acknowledged: it must survive every crash from here on.
+    #[track_caller]
+    pub fn ack(&self, id: u64) {
+        self.note(Kind::Ack, id);
+    }
+
+    /// Where exploration may begin: see [`Recording::start_at_last_mark`].
+    #[track_caller]
+    pub fn mark(&self) {
+        self.note(Kind::Mark, 0);
+    }
+
+    /// Makes the `n`-th fence from now fail; 0 is the next. What it should have settled is not durable and its lines
+    /// are clean: a later fence settles them only where they were stored again.
+    pub fn fail_fence_at(&self, n: u64) {
+        self.with_recorder(|recorder| recorder.fail_at(n));
+    }
+
+    /// Makes the next `count` fences fail.
+    pub fn fail_next_fences(&self, count: u64) {
+        self.with_recorder(|recorder| recorder.fail_next(count));
+    }
+
+    /// The device has room for `bytes` more, in units of 4 KiB: [`Media::back`] beyond that answers `NoSpace`.
+    pub fn fail_back_after(&self, bytes: ByteLen) {
+        self.with_recorder(|recorder| recorder.limit_backing(bytes.get()));
+    }
+
+    /// What was recorded so far.
+    pub fn recording(&self) -> Recording {
+        self.with_recorder(|recorder| recorder.recording())
+    }
+
+    /// The process dies and a new one opens the medium: everything stored is visible, and what was pending still
+    /// is. Flushes of the old process never count. This handle keeps its own history.
+    #[track_caller]
+    pub fn kill(&self) -> CrashMedia {
+        let place = Location::caller();
+        let killed = self.with_recorder(|recorder| recorder.killed(place));
+        Self::of(Inner::Recorder(Box::new(killed)), self.zero)
+    }
+
+    /// The power goes now: a new recording medium that holds one of the possible images. This one goes on.
+    pub fn cut(&self, cut: Cut<'_>) -> CrashMedia {
+        let next = self.with_recorder(|recorder| {
+            let nature = recorder.nature;
+            Recorder::new(recorder.crashed(&cut), nature)
+        });
+        Self::of(Inner::Recorder(Box::new(next)), self.zero)
+    }
+
+    /// The bytes that the program sees.
+    pub fn snapshot(&self) -> Vec<u8> {
+        self.with_recorder(|recorder| recorder.live.clone())
+    }
+
+    /// The bytes that survive whatever happens, where nothing pending reaches the medium.
+    pub fn durable_image(&self) -> Vec<u8> {
+        self.with_recorder(|recorder| recorder.crashed(&Cut::AllLost))
+    }
+}
+
+impl Inner {
+    fn len(&self) -> u64 {
+        match self {
+            Inner::Recorder(recorder) => recorder.live.len() as u64,
+            Inner::Lab(lab) => lab.model.len,
+        }
+    }
+
+    fn log(&mut self) -> &mut Log {
+        match self {
+            Inner::Recorder(recorder) => &mut recorder.log,
+            Inner::Lab(lab) => &mut lab.log,
+        }
+    }
+
+    /// Checks an access before anything is touched (V3).
+    #[track_caller]
+    fn check(&mut self, at: u64, len: u64) {
+        let whole = self.len();
+        assert!(
+            at.checked_add(len).is_some_and(|end| end <= whole),
+            "access of {len} bytes at offset {at:#x} leaves a medium of {whole} bytes"
+        );
+        if let Inner::Lab(lab) = self
+            && !lab.counted()
+            && !std::thread::panicking()
+        {
+            panic!(
+                "recovery does not end: {} calls to the medium",
+                lab.call_limit
+            );
+        }
+    }
+
+    #[track_caller]
+    fn check_word(&mut self, at: u64, size: u64) {
+        assert!(
+            at % size == 0,
+            "access at offset {at:#x} is not aligned to {size} bytes"
+        );
+        self.check(at, size);
+    }
+
+    fn load(&mut self, at: u64, size: u64) -> u64 {
+        match self {
+            Inner::Recorder(recorder) => {
+                crate::model::word_of(&recorder.live[at as usize..][..size as usize])
+            }
+            Inner::Lab(lab) => lab.load(at, size),
+        }
+    }
+
+    fn lay(&mut self, at: u64, bytes: &[u8]) {
+        match self {
+            Inner::Recorder(recorder) => recorder.lay(at, bytes),
+            Inner::Lab(lab) => lab.lay(at, bytes),
+        }
+    }
+}
+
+impl CrashMedia {
+    #[track_caller]
+    fn load(&self, at: ByteOffset, size: u64) -> u64 {
+        let mut inner = self.lock();
+        inner.check_word(at.get(), size);
+        inner.load(at.get(), size)
+    }
+
+    #[track_caller]
+    fn store(&self, at: ByteOffset, size: u8, value: u64) {
+        let place = Location::caller();
+        let mut inner = self.lock();
+        inner.check_word(at.get(), u64::from(size));
+        inner.lay(at.get(), &value.to_le_bytes()[..size as usize]);
+        inner.log().push(Kind::Store, at.get(), size, value, place);
+    }
+
+    /// One locked step: `next` answers what to store, if anything.
+    #[track_caller]
+    fn modify(&self, at: ByteOffset, next: impl FnOnce(u64) -> Option<u64>) -> u64 {
+        let place = Location::caller();
+        let mut inner = self.lock();
+        inner.check_word(at.get(), 8);
+        let old = inner.load(at.get(), 8);
+        let new = next(old);
+        if let Some(new) = new {
+            inner.lay(at.get(), &new.to_le_bytes());
+        }
+        let stored = u32::from(new.is_some());
+        let value = new.unwrap_or(old);
+        inner
+            .log()
+            .push_ranged(Kind::Rmw, at.get(), stored, value, place);
+        old
+    }
+
+    #[track_caller]
+    fn bulk(&self, kind: Kind, at: ByteOffset, bytes: &[u8]) {
+        let place = Location::caller();
+        let mut inner = self.lock();
+        inner.check(at.get(), bytes.len() as u64);
+        if !bytes.is_empty() {
+            inner.lay(at.get(), bytes);
+            inner.log().push_bytes(kind, at.get(), bytes, place);
+        }
+    }
+}
+
+impl Media for CrashMedia {
+    type SyncError = CrashSyncError;
+
+    fn len(&self) -> ByteLen {
+        ByteLen::new(self.lock().len())
+    }
+
+    fn durability(&self) -> Durability {
+        Durability {
+            domain: Domain::MemoryController,
+            reason: "simulated by the power-failure laboratory",
+            flush: "simulated",
+        }
+    }
+
+    fn tear_granule(&self) -> u64 {
+        self.granule
+    }
+
+    fn reads_zero_when_fresh(&self) -> bool {
+        self.zero
+    }
+
+    #[track_caller]
+    fn load8(&self, at: ByteOffset) -> u8 {
+        self.load(at, 1) as u8
+    }
+    #[track_caller]
+    fn load16(&self, at: ByteOffset) -> u16 {
+        self.load(at, 2) as u16
+    }
+    #[track_caller]
+    fn load32(&self, at: ByteOffset) -> u32 {
+        self.load(at, 4) as u32
+    }
+    #[track_caller]
+    fn load64(&self, at: ByteOffset) -> u64 {
+        self.load(at, 8)
+    }
+
+    #[track_caller]
+    fn store8(&self, at: ByteOffset, value: u8) {
+        self.store(at, 1, u64::from(value));
+    }
+    #[track_caller]
+    fn store16(&self, at: ByteOffset, value: u16) {
+        self.store(at, 2, u64::from(value));
+    }
+    #[track_caller]
+    fn store32(&self, at: ByteOffset, value: u32) {
+        self.store(at, 4, u64::from(value));
+    }
+    #[track_caller]
+    fn store64(&self, at: ByteOffset, value: u64) {
+        self.store(at, 8, value);
+    }
+
+    #[track_caller]
+    fn fetch_or64(&self, at: ByteOffset, bits: u64) -> u64 {
+        self.modify(at, |old| Some(old | bits))
+    }
+    #[track_caller]
+    fn fetch_and64(&self, at: ByteOffset, bits: u64) -> u64 {
+        self.modify(at, |old| Some(old & bits))
+    }
+    #[track_caller]
+    fn compare_exchange64(&self, at: ByteOffset, current: u64, new: u64) -> Result<u64, u64> {
+        let old = self.modify(at, |old| (old == current).then_some(new));
+        if old == current { Ok(old) } else { Err(old) }
+    }
+
+    #[track_caller]
+    fn read(&self, at: ByteOffset, into: &mut [u8]) {
+        let mut inner = self.lock();
+        inner.check(at.get(), into.len() as u64);
+        match &mut *inner {
+            Inner::Recorder(recorder) => {
+                into.copy_from_slice(&recorder.live[at.get() as usize..][..into.len()]);
+            }
+            Inner::Lab(lab) => lab.read(at.get(), into),
+        }
+    }
+
+    #[track_caller]
+    fn write(&self, at: ByteOffset, bytes: &[u8]) {
+        self.bulk(Kind::Write, at, bytes);
+    }
+
+    #[track_caller]
+    fn write_nt(&self, at: ByteOffset, bytes: &[u8]) {
+        self.bulk(Kind::WriteNt, at, bytes);
+    }
+
+    #[track_caller]
+    fn fill(&self, range: ByteRange, byte: u8) {
+        let place = Location::caller();
+        let (at, len) = (range.start().get(), range.len().get());
+        let mut inner = self.lock();
+        inner.check(at, len);
+        if len == 0 {
+            return;
+        }
+        match &mut *inner {
+            Inner::Recorder(recorder) => recorder.live[at as usize..][..len as usize].fill(byte),
+            Inner::Lab(lab) => lab.lay(at, &vec![byte; len as usize]),
+        }
+        let len = u32::try_from(len).expect("one fill stays below 4 GiB");
+        let value = u64::from(byte);
+        inner.log().push_ranged(Kind::Fill, at, len, value, place);
+    }
+
+    #[track_caller]
+    fn flush(&self, lines: LineRange) {
+        if lines.is_empty() {
+            return;
+        }
+        let place = Location::caller();
+        let mut inner = self.lock();
+        // The last line of a medium may be cut short by its end.
+        let whole = inner.len();
+        let end = lines.start().get() + lines.count().get() * FLUSH_LINE;
+        let beyond = end.saturating_sub(whole.next_multiple_of(FLUSH_LINE));
+        inner.check(lines.start().get(), if beyond > 0 { end } else { 1 });
+        let count = u32::try_from(lines.count().get()).expect("one flush stays below 2^32 lines");
+        let at = lines.start().get();
+        inner.log().push_ranged(Kind::Flush, at, count, 0, place);
+    }
+
+    #[track_caller]
+    fn fence(&self) -> Result<(), CrashSyncError> {
+        let place = Location::caller();
+        let mut inner = self.lock();
+        inner.check(0, 0);
+        if let Inner::Recorder(recorder) = &mut *inner
+            && recorder.fence_fails()
+        {
+            recorder.log.push(Kind::FenceFailed, 0, 0, 0, place);
+            return Err(CrashSyncError {
+                fence: recorder.fences - 1,
+            });
+        }
+        inner.log().push(Kind::Fence, 0, 0, 0, place);
+        Ok(())
+    }
+
+    fn back(&self, range: ByteRange) -> Result<(), SpaceError> {
+        match &mut *self.lock() {
+            Inner::Recorder(recorder) => recorder.back(range.start().get(), range.len().get()),
+            Inner::Lab(_) => Ok(()),
+        }
+    }
+
+    #[track_caller]
+    fn set_len(&self, len: ByteLen) -> Result<(), SpaceError> {
+        let place = Location::caller();
+        match &mut *self.lock() {
+            Inner::Recorder(recorder) => recorder.set_len(len.get(), place),
+            Inner::Lab(lab) => lab.set_len(len.get(), place),
+        }
+        Ok(())
+    }
+
+    #[track_caller]
+    fn reaffirm(&self, range: ByteRange) {
+        let place = Location::caller();
+        let (at, len) = (range.start().get(), range.len().get());
+        let mut inner = self.lock();
+        inner.check(at, len);
+        if len > 0 {
+            let len = u32::try_from(len).expect("one range stays below 4 GiB");
+            inner.log().push_ranged(Kind::Reaffirm, at, len, 0, place);
+        }
+    }
+
+    #[track_caller]
+    fn verify<C: Checksum>(&self, range: ByteRange, check: &mut C) -> bool {
+        let (at, len) = (range.start().get(), range.len().get());
+        let mut inner = self.lock();
+        inner.check(at, len);
+        match &mut *inner {
+            Inner::Recorder(recorder) => {
+                check.reset();
+                check.update(&recorder.live[at as usize..][..len as usize]);
+                check.matches()
+            }
+            Inner::Lab(lab) => lab.verify(at, len, check),
+        }
+    }
+}

@@ -1,0 +1,585 @@
+//! The word-subset model: what each word of the medium may hold after a power cut.
+//!
+//! ```text
+//! word:  base ── version ── version ── version (latest, what the program sees)
+//!        └ on the medium   └──────── pending: any one of them may have got there ┘
+//! ```
+//!
+//! Invariants
+//! W1  after a cut a word holds its base or any pending version, independently of every other word.
+//! W2  a flush by thread t covers the versions present at the flush; they become the base when t fences (or
+//!     does a locked read-modify-write), and versions older than the base are gone.
+//! W3  a non-temporal store needs no flush, and no other thread's flush covers it.
+//! W4  after a failed fence what it should have settled is pending and clean: only a new store makes it flushable.
+//! W5  a store below the size of a word makes a new version of the whole word from its latest version.
+
+use crate::event::{Event, Kind, Log, Place};
+use everline::units::FLUSH_LINE;
+
+/// The word belongs to the key of the memo: its value can differ between executions.
+pub(crate) const KEY: u8 = 1;
+/// The word has several possible values and none has been chosen.
+pub(crate) const AMBIGUOUS: u8 = 2;
+
+/// A value stored to a word and not yet durable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version {
+    pub value: u64,
+    pub place: Place,
+    pub seq: u32,
+    pub thread: u16,
+    pub nt: bool,
+}
+
+/// A word with pending versions, or with several possible values on the medium.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub cell: u32,
+    /// Versions up to this sequence were lost to a failed fence and are clean (W4).
+    dead: u32,
+    base: u64,
+    /// Further values that the medium may hold after a cut, with the time of each, until the word is read.
+    more: Vec<(u64, u32)>,
+    pub versions: Vec<Version>,
+}
+
+impl Pending {
+    /// Each possible value once, newest first.
+    pub(crate) fn choices(&self, into: &mut Vec<u64>) {
+        let start = into.len();
+        let newest_first = self.versions.iter().rev().map(|version| version.value);
+        let on_medium = self.more.iter().rev().map(|(value, _)| *value);
+        let base = std::iter::once(self.base);
+        for value in newest_first.chain(on_medium).chain(base) {
+            if !into[start..].contains(&value) {
+                into.push(value);
+            }
+        }
+    }
+
+    /// What the word held at time `seq`.
+    pub(crate) fn value_at(&self, seq: u32) -> u64 {
+        let versions = self.versions.iter().map(|v| (v.value, v.seq)).rev();
+        let on_medium = self.more.iter().copied().rev();
+        versions
+            .chain(on_medium)
+            .find(|(_, at)| *at <= seq)
+            .map_or(self.base, |(value, _)| value)
+    }
+
+    /// The times at which the word changed.
+    pub(crate) fn times(&self, into: &mut Vec<u32>) {
+        into.extend(self.more.iter().map(|(_, seq)| *seq));
+        into.extend(self.versions.iter().map(|version| version.seq));
+    }
+
+    fn single(&self) -> Option<u64> {
+        let same = self.more.iter().all(|(value, _)| *value == self.base)
+            && self
+                .versions
+                .iter()
+                .all(|version| version.value == self.base);
+        same.then_some(self.base)
+    }
+}
+
+struct Saved {
+    cell: u32,
+    image: u64,
+    ambiguous: bool,
+    pending: Option<Pending>,
+}
+
+/// Where a journal began and what was set aside for it.
+pub(crate) struct JournalMark {
+    start: usize,
+    id: u32,
+    clock: u32,
+    len: u64,
+    threads: Vec<(u16, Vec<(u32, u32)>)>,
+}
+
+/// The state of every word.
+pub(crate) struct Model {
+    /// log2 of the bytes that never tear.
+    pub shift: u32,
+    rmw_fences: bool,
+    /// What unwritten bytes hold when the medium grows.
+    fresh: u8,
+    pub len: u64,
+    /// The one possible value of each word that is not [`AMBIGUOUS`].
+    pub image: Vec<u64>,
+    pub flags: Vec<u8>,
+    slots: Vec<u32>,
+    pub pending: Vec<Pending>,
+    spare: Vec<Vec<Version>>,
+    threads: Vec<(u16, Vec<(u32, u32)>)>,
+    clock: u32,
+    journal: Vec<Saved>,
+    journal_id: u32,
+    journal_last: u32,
+    journal_stamp: Vec<u32>,
+}
+
+/// How a medium behaves, apart from its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nature {
+    pub granule: u64,
+    pub rmw_fences: bool,
+    pub fresh: u8,
+}
+
+impl Model {
+    pub(crate) fn new(base: &[u8], nature: Nature) -> Self {
+        let mut model = Model {
+            shift: nature.granule.trailing_zeros(),
+            rmw_fences: nature.rmw_fences,
+            fresh: nature.fresh,
+            len: 0,
+            image: Vec::new(),
+            flags: Vec::new(),
+            slots: Vec::new(),
+            pending: Vec::new(),
+            spare: Vec::new(),
+            threads: Vec::new(),
+            clock: 0,
+            journal: Vec::new(),
+            journal_id: 0,
+            journal_last: 0,
+            journal_stamp: Vec::new(),
+        };
+        model.grow(base.len() as u64);
+        model.len = base.len() as u64;
+        for (cell, bytes) in base.chunks(1 << model.shift).enumerate() {
+            model.image[cell] = word_of(bytes);
+        }
+        model
+    }
+
+    /// Makes room for `len` bytes; what is new holds fresh bytes.
+    pub(crate) fn grow(&mut self, len: u64) {
+        let cells = usize::try_from(len.div_ceil(1 << self.shift)).expect("fits memory");
+        assert!(
+            cells < u32::MAX as usize,
+            "a medium has at most 2^32 - 1 words"
+        );
+        if cells > self.image.len() {
+            self.image.resize(cells, self.fresh_word());
+            self.flags.resize(cells, 0);
+            self.slots.resize(cells, 0);
+            self.journal_stamp.resize(cells, 0);
+        }
+    }
+
+    pub(crate) fn fresh_word(&self) -> u64 {
+        u64::from_le_bytes([self.fresh; 8]) & self.word_mask()
+    }
+
+    fn word_mask(&self) -> u64 {
+        u64::MAX >> (64 - (8 << self.shift))
+    }
+
+    pub(crate) fn pending_of(&self, cell: u32) -> Option<&Pending> {
+        match self.slots[cell as usize] {
+            0 => None,
+            slot => Some(&self.pending[slot as usize - 1]),
+        }
+    }
+
+    /// The value a program sees.
+    pub(crate) fn latest(&self, cell: u32) -> u64 {
+        match self.pending_of(cell) {
+            Some(pending) if pending.versions.is_empty() => self.image[cell as usize],
+            Some(pending) => pending.versions[pending.versions.len() - 1].value,
+            None => self.image[cell as usize],
+        }
+    }
+
+    /// Each possible value once, newest first.
+    pub(crate) fn choices(&self, cell: u32, into: &mut Vec<u64>) {
+        match self.pending_of(cell) {
+            Some(pending) if self.flags[cell as usize] & AMBIGUOUS != 0 => pending.choices(into),
+            _ => into.push(self.image[cell as usize]),
+        }
+    }
+
+    /// Whether `event` makes something durable.
+    pub(crate) fn raises(&self, event: &Event) -> bool {
+        match event.kind {
+            Kind::Fence => self.has_flushed(event.thread),
+            Kind::Rmw => self.rmw_fences && self.has_flushed(event.thread),
+            Kind::SetLen => true,
+            _ => false,
+        }
+    }
+
+    fn has_flushed(&self, thread: u16) -> bool {
+        self.threads
+            .iter()
+            .any(|(number, flushed)| *number == thread && !flushed.is_empty())
+    }
+
+    /// Takes one event of `log`.
+    pub(crate) fn apply(&mut self, log: &Log, event: &Event) {
+        // One time for all words of an event: between events the medium is at its points of time.
+        self.clock += 1;
+        match event.kind {
+            Kind::Store => self.store(event, &event.value.to_le_bytes()[..event.size as usize]),
+            Kind::Write | Kind::WriteNt => self.store(event, log.data(event)),
+            Kind::Fill => self.fill(event),
+            Kind::Rmw => {
+                if self.rmw_fences {
+                    self.settle(event.thread);
+                }
+                if event.len == 1 {
+                    self.store(event, &event.value.to_le_bytes());
+                }
+            }
+            Kind::Flush => self.flush(event.thread, event.at, u64::from(event.len)),
+            Kind::Fence => self.settle(event.thread),
+            Kind::FenceFailed => self.fail(event.thread),
+            Kind::Reaffirm => self.reaffirm(event),
+            Kind::SetLen => self.set_len(event.value),
+            Kind::Kill => self.kill(),
+            Kind::Invoke | Kind::Ack | Kind::Mark => {}
+        }
+    }
+
+    fn store(&mut self, event: &Event, bytes: &[u8]) {
+        let granule = 1u64 << self.shift;
+        let mut at = event.at;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let within = at & (granule - 1);
+            let take = (granule - within).min(rest.len() as u64) as usize;
+            self.store_part(event, at, &rest[..take]);
+            at += take as u64;
+            rest = &rest[take..];
+        }
+    }
+
+    /// Stores bytes that lie in one word (W5).
+    fn store_part(&mut self, event: &Event, at: u64, bytes: &[u8]) {
+        let cell = (at >> self.shift) as u32;
+        let within = (at & ((1 << self.shift) - 1)) as u32;
+        let value = merge(self.latest(cell), within, bytes);
+        self.push_version(cell, value, event);
+    }
+
+    fn fill(&mut self, event: &Event) {
+        let bytes = [event.value as u8; 8];
+        let granule = 1u64 << self.shift;
+        let mut at = event.at;
+        let end = event.at + u64::from(event.len);
+        while at < end {
+            let take = (granule - (at & (granule - 1))).min(end - at);
+            self.store_part(event, at, &bytes[..take as usize]);
+            at += take;
+        }
+    }
+
+    fn push_version(&mut self, cell: u32, value: u64, event: &Event) {
+        self.save(cell);
+        let seq = self.clock;
+        let nt = event.kind == Kind::WriteNt;
+        let version = Version {
+            value,
+            place: event.place,
+            seq,
+            thread: event.thread,
+            nt,
+        };
+        let slot = match self.slots[cell as usize] {
+            0 => self.open(cell),
+            slot => slot as usize - 1,
+        };
+        self.pending[slot].versions.push(version);
+        if nt {
+            self.flushed_by(event.thread).push((cell, seq));
+        }
+        self.refresh(cell);
+    }
+
+    fn open(&mut self, cell: u32) -> usize {
+        let versions = self.spare.pop().unwrap_or_default();
+        self.pending.push(Pending {
+            cell,
+            dead: 0,
+            base: self.image[cell as usize],
+            more: Vec::new(),
+            versions,
+        });
+        self.slots[cell as usize] = self.pending.len() as u32;
+        self.pending.len() - 1
+    }
+
+    fn close(&mut self, cell: u32) {
+        let slot = self.slots[cell as usize] as usize - 1;
+        self.slots[cell as usize] = 0;
+        let mut gone = self.pending.swap_remove(slot);
+        gone.versions.clear();
+        self.spare.push(gone.versions);
+        if let Some(moved) = self.pending.get(slot) {
+            self.slots[moved.cell as usize] = slot as u32 + 1;
+        }
+    }
+
+    fn refresh(&mut self, cell: u32) {
+        let at = cell as usize;
+        match self.slots[at] {
+            0 => self.flags[at] &= !AMBIGUOUS,
+            slot => match self.pending[slot as usize - 1].single() {
+                Some(value) => {
+                    self.image[at] = value;
+                    self.flags[at] &= !AMBIGUOUS;
+                }
+                None => self.flags[at] |= AMBIGUOUS,
+            },
+        }
+    }
+
+    fn flushed_by(&mut self, thread: u16) -> &mut Vec<(u32, u32)> {
+        let found = self
+            .threads
+            .iter()
+            .position(|(number, _)| *number == thread);
+        let index = found.unwrap_or_else(|| {
+            self.threads.push((thread, Vec::new()));
+            self.threads.len() - 1
+        });
+        &mut self.threads[index].1
+    }
+
+    /// Covers the versions present now (W2), but for other threads' non-temporal ones (W3) and clean ones (W4).
+    fn flush(&mut self, thread: u16, at: u64, lines: u64) {
+        let first = at >> self.shift;
+        let end = ((at + lines * FLUSH_LINE) >> self.shift).min(self.image.len() as u64);
+        let mut flushed = std::mem::take(self.flushed_by(thread));
+        for cell in first as u32..end as u32 {
+            let Some(pending) = self.pending_of(cell) else {
+                continue;
+            };
+            let covered = pending
+                .versions
+                .iter()
+                .rev()
+                .find(|version| !version.nt || version.thread == thread);
+            if let Some(version) = covered
+                && version.seq > pending.dead
+            {
+                flushed.push((cell, version.seq));
+            }
+        }
+        *self.flushed_by(thread) = flushed;
+    }
+
+    fn settle(&mut self, thread: u16) {
+        let mut flushed = std::mem::take(self.flushed_by(thread));
+        for (cell, seq) in flushed.drain(..) {
+            let slot = self.slots[cell as usize];
+            if slot == 0 {
+                continue;
+            }
+            let pending = &self.pending[slot as usize - 1];
+            if seq <= pending.dead {
+                continue;
+            }
+            let found = pending.versions.iter().position(|v| v.seq == seq);
+            let Some(index) = found else { continue };
+            self.save(cell);
+            let pending = &mut self.pending[slot as usize - 1];
+            pending.base = pending.versions[index].value;
+            pending.more.clear();
+            pending.versions.drain(..=index);
+            if pending.versions.is_empty() {
+                self.image[cell as usize] = pending.base;
+                self.close(cell);
+            }
+            self.refresh(cell);
+        }
+        *self.flushed_by(thread) = flushed;
+    }
+
+    fn fail(&mut self, thread: u16) {
+        for (cell, seq) in std::mem::take(self.flushed_by(thread)) {
+            let slot = self.slots[cell as usize];
+            if slot != 0 {
+                self.save(cell);
+                let pending = &mut self.pending[slot as usize - 1];
+                pending.dead = pending.dead.max(seq);
+            }
+        }
+    }
+
+    fn reaffirm(&mut self, event: &Event) {
+        if event.len == 0 {
+            return;
+        }
+        let end = event.at + u64::from(event.len);
+        let first = event.at >> self.shift;
+        let last = (end - 1) >> self.shift;
+        for cell in first as u32..=last as u32 {
+            // Storing a word's own bytes again makes a version only where one is pending already.
+            if self
+                .pending_of(cell)
+                .is_some_and(|pending| !pending.versions.is_empty())
+            {
+                let value = self.latest(cell);
+                self.push_version(cell, value, event);
+            }
+        }
+        let line = event.at & !(FLUSH_LINE - 1);
+        let lines = (end - line).div_ceil(FLUSH_LINE);
+        self.flush(event.thread, line, lines);
+    }
+
+    fn set_len(&mut self, len: u64) {
+        let granule = 1u64 << self.shift;
+        if len < self.len {
+            let keep = len.div_ceil(granule);
+            for cell in keep as u32..self.image.len() as u32 {
+                self.save(cell);
+                if self.slots[cell as usize] != 0 {
+                    self.close(cell);
+                }
+                self.image[cell as usize] = self.fresh_word();
+                self.refresh(cell);
+            }
+        }
+        self.grow(len);
+        self.len = len;
+    }
+
+    /// The process dies: its flushes never count, and its non-temporal stores have left their buffers.
+    pub(crate) fn kill(&mut self) {
+        self.threads.clear();
+        for index in 0..self.pending.len() {
+            if self.pending[index].versions.iter().any(|v| v.nt) {
+                self.save(self.pending[index].cell);
+                for version in &mut self.pending[index].versions {
+                    version.nt = false;
+                }
+            }
+        }
+    }
+
+    /// The power goes: what each word may hold is now on the medium. Words already read are what was read.
+    pub(crate) fn cut(&mut self) {
+        self.threads.clear();
+        let cells: Vec<u32> = self.pending.iter().map(|pending| pending.cell).collect();
+        for cell in cells {
+            self.save(cell);
+            if self.flags[cell as usize] & AMBIGUOUS == 0 {
+                self.close(cell);
+                continue;
+            }
+            let slot = self.slots[cell as usize] as usize - 1;
+            let pending = &mut self.pending[slot];
+            pending
+                .more
+                .extend(pending.versions.iter().map(|v| (v.value, v.seq)));
+            pending.versions.clear();
+            pending.dead = 0;
+        }
+    }
+
+    fn save(&mut self, cell: u32) {
+        let at = cell as usize;
+        if self.journal_id == 0 || self.journal_stamp[at] == self.journal_id {
+            return;
+        }
+        self.journal_stamp[at] = self.journal_id;
+        let saved = Saved {
+            cell,
+            image: self.image[at],
+            ambiguous: self.flags[at] & AMBIGUOUS != 0,
+            pending: self.pending_of(cell).cloned(),
+        };
+        self.journal.push(saved);
+    }
+
+    /// Everything from here on can be taken back.
+    pub(crate) fn begin_journal(&mut self) -> JournalMark {
+        self.journal_last += 1;
+        JournalMark {
+            start: self.journal.len(),
+            id: std::mem::replace(&mut self.journal_id, self.journal_last),
+            clock: self.clock,
+            len: self.len,
+            threads: self.threads.clone(),
+        }
+    }
+
+    /// How a word was when the journal that `mark` began first met it.
+    pub(crate) fn saved_pending(&self, mark: &JournalMark, cell: u32) -> Option<&Pending> {
+        self.journal[mark.start..]
+            .iter()
+            .find(|saved| saved.cell == cell)
+            .and_then(|saved| saved.pending.as_ref())
+    }
+
+    /// Takes everything since `mark` back.
+    pub(crate) fn roll_back(&mut self, mark: JournalMark) {
+        while self.journal.len() > mark.start {
+            let saved = self.journal.pop().expect("longer than its start");
+            let at = saved.cell as usize;
+            if self.slots[at] != 0 {
+                self.close(saved.cell);
+            }
+            if let Some(pending) = saved.pending {
+                self.pending.push(pending);
+                self.slots[at] = self.pending.len() as u32;
+            }
+            self.image[at] = saved.image;
+            self.flags[at] &= !AMBIGUOUS;
+            if saved.ambiguous {
+                self.flags[at] |= AMBIGUOUS;
+            }
+        }
+        self.journal_id = mark.id;
+        self.clock = mark.clock;
+        self.len = mark.len;
+        self.threads = mark.threads;
+    }
+
+    /// Chooses a value for an ambiguous word.
+    pub(crate) fn determine(&mut self, cell: u32, value: u64) {
+        self.image[cell as usize] = value;
+        self.flags[cell as usize] &= !AMBIGUOUS;
+    }
+
+    /// The bytes of a medium on which each word holds what `choose` picks from its possible values, newest first.
+    pub(crate) fn image_bytes(&self, mut choose: impl FnMut(u64, &[u64]) -> u64) -> Vec<u8> {
+        let granule = 1usize << self.shift;
+        let mut bytes = Vec::with_capacity(self.image.len() * granule);
+        let mut choices = Vec::new();
+        for cell in 0..self.image.len() {
+            choices.clear();
+            self.choices(cell as u32, &mut choices);
+            let value = match choices[..] {
+                [only] => only,
+                _ => choose((cell << self.shift) as u64, &choices),
+            };
+            bytes.extend_from_slice(&value.to_le_bytes()[..granule]);
+        }
+        bytes.truncate(self.len as usize);
+        bytes
+    }
+}
+
+/// `bytes` laid over `word` from byte `within` on.
+pub(crate) fn merge(word: u64, within: u32, bytes: &[u8]) -> u64 {
+    if bytes.len() == 8 {
+        return word_of(bytes);
+    }
+    let mut whole = word.to_le_bytes();
+    whole[within as usize..][..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(whole)
+}
+
+/// Up to eight bytes as a little-endian word.
+pub(crate) fn word_of(bytes: &[u8]) -> u64 {
+    let mut whole = [0; 8];
+    whole[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(whole)
+}

@@ -1,0 +1,217 @@
+//! What an exploration found, in words that lead to the fault.
+
+use std::fmt;
+use std::panic::Location;
+
+use everline::units::ByteOffset;
+
+use crate::replay::Replay;
+
+/// What is about to happen where the power goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PointKind {
+    /// A fence (or a locked read-modify-write) that makes something durable.
+    Fence,
+    /// A change of length.
+    Resize,
+    /// An operation begins.
+    Invoke,
+    /// An operation is acknowledged.
+    Ack,
+    /// Nothing: the recording is over.
+    End,
+    /// The process died here. At depth 0 the next one opened what was visible; below, the power went in or after
+    /// that open.
+    Killed,
+}
+
+impl fmt::Display for PointKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PointKind::Fence => "before a fence",
+            PointKind::Resize => "before a change of length",
+            PointKind::Invoke => "before an operation begins",
+            PointKind::Ack => "before an acknowledgement",
+            PointKind::End => "at the end",
+            PointKind::Killed => "where the process was killed",
+        })
+    }
+}
+
+/// A crash point, as the oracle sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'a> {
+    /// How many events of the recording had happened.
+    pub event: usize,
+    /// What was about to happen.
+    pub kind: PointKind,
+    /// How many times power went again inside a recovery.
+    pub depth: u32,
+    /// Operations acknowledged, in order: these must survive.
+    pub acked: &'a [u64],
+    /// Operations begun and not acknowledged: each all or nothing.
+    pub in_flight: &'a [u64],
+}
+
+/// A word that recovery read and that could have held something else.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// Where it lies.
+    pub at: ByteOffset,
+    /// What recovery found.
+    pub value: u64,
+    /// Which cut left it so: 0 is the first.
+    pub depth: u32,
+    /// The store that reached the medium; none where nothing pending did.
+    pub kept: Option<&'static Location<'static>>,
+    /// Later stores to it, which did not reach the medium.
+    pub lost: Vec<&'static Location<'static>>,
+}
+
+/// A crash state that the oracle refuses.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// How many events of the recording had happened.
+    pub event: usize,
+    /// What was about to happen.
+    pub kind: PointKind,
+    /// How many times power went again inside a recovery.
+    pub depth: u32,
+    /// The event that was about to happen.
+    pub before: Option<&'static Location<'static>>,
+    /// Operations acknowledged.
+    pub acked: Vec<u64>,
+    /// Operations in flight.
+    pub in_flight: Vec<u64>,
+    /// What the oracle said, or how recovery failed.
+    pub reason: String,
+    /// What recovery answered.
+    pub observation: String,
+    /// The words that made the difference.
+    pub words: Vec<Word>,
+    /// How to get there again.
+    pub replay: Replay,
+    /// The seed of the exploration.
+    pub seed: u64,
+}
+
+const SHOWN_WORDS: usize = 16;
+const SHOWN_CHARS: usize = 240;
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", shortened(&self.reason))?;
+        write!(f, "  power cut after {} events, {}", self.event, self.kind)?;
+        if let Some(place) = self.before {
+            write!(f, " at {place}")?;
+        }
+        if self.depth > 0 {
+            write!(f, ", and again {} deep in recovery", self.depth)?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "  acknowledged {:?}, in flight {:?}; recovery answered {}",
+            self.acked,
+            self.in_flight,
+            shortened(&self.observation)
+        )?;
+        for word in self.words.iter().take(SHOWN_WORDS) {
+            write!(f, "  {} held {:#x}: ", word.at, word.value)?;
+            match word.kept {
+                Some(place) => write!(f, "durable, stored at {place}")?,
+                None => write!(f, "nothing pending had reached it")?,
+            }
+            for place in word.lost.iter().rev().take(2) {
+                write!(f, "; lost, stored at {place}")?;
+            }
+            writeln!(f)?;
+        }
+        if self.words.len() > SHOWN_WORDS {
+            writeln!(f, "  and {} more words", self.words.len() - SHOWN_WORDS)?;
+        }
+        write!(f, "  replay (seed {:#x}): {}", self.seed, self.replay)
+    }
+}
+
+/// At most a line or two of a text that the code under test made.
+fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{} …", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// What an exploration did and found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Crash points of the recording.
+    pub crash_points: u64,
+    /// Distinct images on which recovery ran and the oracle was asked.
+    pub executions: u64,
+    /// Paths whose outcome was known from an equal path, and was only judged again.
+    pub memo_hits: u64,
+    /// Crash points inside recoveries.
+    pub nested_points: u64,
+    /// Process kills.
+    pub kill_steps: u64,
+    /// Decimal logarithm of the number of images that power cuts at the crash points can leave, nested ones apart.
+    pub log10_states: f64,
+    /// Whether every crash state was covered, under the assumptions; false where a budget cut something short.
+    pub exhaustive: bool,
+    /// The first violations, at most [`Explorer::violations_kept`](crate::Explorer::violations_kept).
+    pub violations: Vec<Violation>,
+    /// All violations that were met: one for each crash point, depth and outcome.
+    pub violations_met: u64,
+    /// What the result rests on.
+    pub assumptions: Vec<&'static str>,
+    /// The seed that all sampling came from.
+    pub seed: u64,
+}
+
+impl Report {
+    /// Whether something ran and nothing was refused.
+    pub fn is_clean(&self) -> bool {
+        self.executions > 0 && self.violations_met == 0
+    }
+
+    /// Panics with the report unless it is clean.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        assert!(self.is_clean(), "{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} crash points ({} nested, {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
+            self.crash_points,
+            self.nested_points,
+            self.kill_steps,
+            self.executions,
+            self.memo_hits,
+            self.log10_states,
+            if self.exhaustive {
+                "exhaustive"
+            } else {
+                "not exhaustive"
+            },
+            self.seed,
+        )?;
+        if self.executions == 0 {
+            write!(f, "\nnothing ran")?;
+        }
+        for assumption in &self.assumptions {
+            write!(f, "\nassumed: {assumption}")?;
+        }
+        if self.violations_met > 0 {
+            write!(f, "\n{} violations, the first:", self.violations_met)?;
+        }
+        for violation in self.violations.iter().take(3) {
+            write!(f, "\n{violation}")?;
+        }
+        Ok(())
+    }
+}
