@@ -153,6 +153,9 @@ impl Heap {
                 break;
             }
             if self.stage_run_free(pool, slab, 1, stage).is_err() {
+                // A slab is freed by two ops; one of them alone would leave a head that is not in use.
+                stage.drop_from(run.staged_at);
+                state.runs.retain(|held| *held != run);
                 break;
             }
             count += 1;

@@ -168,7 +168,7 @@ impl<M: Media> Manager<M> {
 
     /// Under pressure: takes back what lanes without a transaction keep of the heap, and makes slabs without
     /// live objects free again, in a transaction of its own on a lane that happens to be free. Answers whether
-    /// anything may have become free. Cost: one wait, or none.
+    /// it made slabs free; there may be more of them. Cost: one wait, or none.
     pub(super) fn free_emptied(&self) -> bool {
         for lane in self.lanes.iter() {
             if let Some(mut state) = lane.0.try_lock() {
@@ -177,7 +177,7 @@ impl<M: Media> Manager<M> {
         }
         let mut memory = [0u8; RECLAIM_BYTES];
         let Some(lane) = self.lanes.iter().find_map(|lane| lane.0.try_lock()) else {
-            return true;
+            return false;
         };
         let mut tx = self.start_in(lane, &mut memory);
         match tx.stage_emptied() {

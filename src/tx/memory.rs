@@ -306,6 +306,10 @@ impl Staging for Stage<'_> {
         self.len as u64
     }
 
+    fn drop_from(&mut self, mark: u64) {
+        self.truncate(mark as usize);
+    }
+
     fn overlay64(&self, at: ByteOffset, home: u64) -> u64 {
         if !self.bits {
             return home;
