@@ -290,7 +290,7 @@ fn j5_double_foreign_and_interior_frees_are_refused_and_change_nothing() {
         assert!(tx.object_at(at).is_err());
     }
     tx.commit().expect("nothing in it");
-    assert_eq!(image_tools::image_of(engine.pool().media()), before);
+    assert!(image_tools::image_of(engine.pool().media()) == before);
 
     for block in [small, huge] {
         let at = block.start();
