@@ -273,6 +273,13 @@ impl Heap {
         None
     }
 
+    /// Whether the log has a block of the heap.
+    pub(crate) fn has_lent(&self) -> bool {
+        let state = self.state.lock();
+        let mut runs = state.runs.as_slice().iter();
+        runs.any(|run| run.holder == Holder::Log)
+    }
+
     /// Takes a lent block back, once a checkpoint has passed it.
     pub(crate) fn retire<M: Media>(&self, pool: &Pool<M>, block: ByteRange) {
         let mut state = self.state.lock();
