@@ -4,7 +4,7 @@
 
 mod crash_world;
 
-use crash_world::{Op, explore, full, tiny};
+use crash_world::{Op, explore, explore_worked, full, tiny};
 use everline_crash::{Explorer, Report};
 
 /// One of each kind.
@@ -167,6 +167,19 @@ fn long_random_workloads_whose_rings_wrap_survive_every_cut() {
             "seed {seed}, {ops:?}: {}",
             report.violations[0]
         );
+        sum.add(&ops, &report);
+    }
+}
+
+#[test]
+fn an_engine_that_works_on_after_recovery_survives_the_next_cut_too() {
+    let (seeds, len) = if full() { (200, 40) } else { (12, 24) };
+    let mut sum = Sum::default();
+    for seed in 1_000..1_000 + seeds {
+        let mut random = Random(seed);
+        let ops: Vec<Op> = (0..len).map(|step| random.op(step)).collect();
+        let report = explore_worked(&Explorer::new().kill_steps(8).seed(seed), &tiny(), &ops);
+        assert!(report.is_clean(), "seed {seed}, {ops:?}: {}", report.violations[0]);
         sum.add(&ops, &report);
     }
 }

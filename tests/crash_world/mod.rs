@@ -7,7 +7,7 @@ use everline::layout::RootSlot;
 use everline::media::Media;
 use everline::tx::{Tx, TxError};
 use everline::units::{ByteLen, ByteOffset, ByteRange};
-use everline_crash::{CrashMedia, CrashSyncError, Explorer, Point, Report};
+use everline_crash::{CrashMedia, CrashSyncError, Explorer, Point, Recording, Report};
 
 pub type E = Engine<CrashMedia>;
 pub type R = Result<(), TxError<CrashSyncError>>;
@@ -79,7 +79,7 @@ pub enum Op {
     Kill,
 }
 
-fn slot(index: usize) -> RootSlot {
+pub fn slot(index: usize) -> RootSlot {
     RootSlot::user(index as u8 + 1).expect("one of 48")
 }
 
@@ -109,7 +109,7 @@ pub fn create(media: CrashMedia, options: &CreateOptions) -> E {
     engine
 }
 
-fn cell(engine: &E, index: usize) -> ByteRange {
+pub fn cell(engine: &E, index: usize) -> ByteRange {
     let block = engine.root(cells_slot()).get();
     ByteRange::at(block + index as u64 * STRIDE, 8).expect("small")
 }
@@ -316,6 +316,38 @@ pub fn recover(media: &CrashMedia) -> Observation {
     look(&engine)
 }
 
+/// The value of the first cell once recovery has worked on.
+const WORKED: u64 = 0xd0_0d1e;
+
+/// As [`recover`], and then one more transaction, so that a cut inside this run meets a log of two opens.
+pub fn recover_and_work(media: &CrashMedia) -> Observation {
+    let (engine, _report): (E, OpenReport) =
+        Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| error.to_string())?;
+    let seen = look(&engine);
+    transaction(&engine, Op::Staged(WORKED)).map_err(|error| error.to_string())?;
+    let after = look(&engine)?;
+    if after.state.cells[0] != WORKED {
+        return Err("the engine does not work on after recovery".into());
+    }
+    seen
+}
+
+/// As [`judge`], where a cut may have come after the transaction of [`recover_and_work`].
+pub fn judge_worked(states: &[State], point: &Point<'_>, seen: &Observation) -> Result<(), String> {
+    let worked = seen.as_ref().is_ok_and(|seen| seen.state.cells[0] == WORKED);
+    if !worked || point.depth == 0 {
+        return judge(states, point, seen);
+    }
+    let states: Vec<State> = states.iter().map(|state| state.after(Op::Staged(WORKED))).collect();
+    judge(&states, point, seen)
+}
+
+/// As [`explore`], with recovery that works on.
+pub fn explore_worked(explorer: &Explorer, options: &CreateOptions, ops: &[Op]) -> Report {
+    let (recording, states) = record(CrashMedia::new(ByteLen::new(64 << 10)), options, ops);
+    explorer.explore(&recording, recover_and_work, |point, seen| judge_worked(&states, point, seen))
+}
+
 /// The state after every acknowledged operation, or with the one in flight on top.
 pub fn judge(states: &[State], point: &Point<'_>, seen: &Observation) -> Result<(), String> {
     let seen = seen.as_ref().map_err(String::clone)?;
@@ -343,12 +375,13 @@ pub fn explore(explorer: &Explorer, options: &CreateOptions, ops: &[Op]) -> Repo
     )
 }
 
-pub fn explore_on(
-    explorer: &Explorer,
-    media: CrashMedia,
-    options: &CreateOptions,
-    ops: &[Op],
-) -> Report {
+pub fn explore_on(explorer: &Explorer, media: CrashMedia, options: &CreateOptions, ops: &[Op]) -> Report {
+    let (recording, states) = record(media, options, ops);
+    explorer.explore(&recording, recover, |point, seen| judge(&states, point, seen))
+}
+
+/// Runs `ops` on a new world; answers what was recorded from its creation on, and the state after each.
+pub fn record(media: CrashMedia, options: &CreateOptions, ops: &[Op]) -> (Recording, Vec<State>) {
     let mut engine = create(media.clone(), options);
     media.mark();
     let mut states = vec![State::default()];
@@ -358,16 +391,9 @@ pub fn explore_on(
         media.ack(id as u64);
         states.push(states[id].after(*op));
     }
-    assert_eq!(
-        look(&engine).expect("a live world").state,
-        states[ops.len()],
-        "{ops:?} without a crash"
-    );
+    assert_eq!(look(&engine).expect("a live world").state, states[ops.len()], "{ops:?} without a crash");
     drop(engine);
-    let recording = media.recording().start_at_last_mark();
-    explorer.explore(&recording, recover, |point, seen| {
-        judge(&states, point, seen)
-    })
+    (media.recording().start_at_last_mark(), states)
 }
 
 /// Whether the long form was asked for.
