@@ -179,7 +179,11 @@ fn an_engine_that_works_on_after_recovery_survives_the_next_cut_too() {
         let mut random = Random(seed);
         let ops: Vec<Op> = (0..len).map(|step| random.op(step)).collect();
         let report = explore_worked(&Explorer::new().kill_steps(8).seed(seed), &tiny(), &ops);
-        assert!(report.is_clean(), "seed {seed}, {ops:?}: {}", report.violations[0]);
+        assert!(
+            report.is_clean(),
+            "seed {seed}, {ops:?}: {}",
+            report.violations[0]
+        );
         sum.add(&ops, &report);
     }
 }

@@ -38,6 +38,8 @@ pub type Observation = Result<Seen, String>;
 /// One operation: one transaction, or what its name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
+    /// Staged: one cell, a record of one line.
+    Tiny(u64),
     /// Staged: two cells, one record.
     Staged(u64),
     /// Undo: two cells in place, in one batch.
@@ -123,6 +125,7 @@ impl State {
     pub fn after(&self, op: Op) -> State {
         let mut next = self.clone();
         match op {
+            Op::Tiny(v) => next.cells[0] = v,
             Op::Staged(v) | Op::OtherLane(v) => (next.cells[0], next.cells[1]) = (v, v + 1),
             Op::Undo(v) => (next.cells[1], next.cells[2]) = (v, v + 1),
             Op::UndoBig(v) => next.cells = [v; CELLS],
@@ -176,6 +179,7 @@ pub fn transaction(engine: &E, op: Op) -> R {
     let mut tx = engine.begin()?;
     drop(on_first_lane);
     match op {
+        Op::Tiny(v) => write(&mut tx, cell(engine, 0), v)?,
         Op::Staged(v) | Op::OtherLane(v) => {
             write(&mut tx, cell(engine, 0), v)?;
             write(&mut tx, cell(engine, 1), v + 1)?;
@@ -324,7 +328,7 @@ pub fn recover_and_work(media: &CrashMedia) -> Observation {
     let (engine, _report): (E, OpenReport) =
         Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| error.to_string())?;
     let seen = look(&engine);
-    transaction(&engine, Op::Staged(WORKED)).map_err(|error| error.to_string())?;
+    transaction(&engine, Op::Tiny(WORKED)).map_err(|error| error.to_string())?;
     let after = look(&engine)?;
     if after.state.cells[0] != WORKED {
         return Err("the engine does not work on after recovery".into());
@@ -334,18 +338,25 @@ pub fn recover_and_work(media: &CrashMedia) -> Observation {
 
 /// As [`judge`], where a cut may have come after the transaction of [`recover_and_work`].
 pub fn judge_worked(states: &[State], point: &Point<'_>, seen: &Observation) -> Result<(), String> {
-    let worked = seen.as_ref().is_ok_and(|seen| seen.state.cells[0] == WORKED);
+    let worked = seen
+        .as_ref()
+        .is_ok_and(|seen| seen.state.cells[0] == WORKED);
     if !worked || point.depth == 0 {
         return judge(states, point, seen);
     }
-    let states: Vec<State> = states.iter().map(|state| state.after(Op::Staged(WORKED))).collect();
+    let states: Vec<State> = states
+        .iter()
+        .map(|state| state.after(Op::Tiny(WORKED)))
+        .collect();
     judge(&states, point, seen)
 }
 
 /// As [`explore`], with recovery that works on.
 pub fn explore_worked(explorer: &Explorer, options: &CreateOptions, ops: &[Op]) -> Report {
     let (recording, states) = record(CrashMedia::new(ByteLen::new(64 << 10)), options, ops);
-    explorer.explore(&recording, recover_and_work, |point, seen| judge_worked(&states, point, seen))
+    explorer.explore(&recording, recover_and_work, |point, seen| {
+        judge_worked(&states, point, seen)
+    })
 }
 
 /// The state after every acknowledged operation, or with the one in flight on top.
@@ -375,9 +386,16 @@ pub fn explore(explorer: &Explorer, options: &CreateOptions, ops: &[Op]) -> Repo
     )
 }
 
-pub fn explore_on(explorer: &Explorer, media: CrashMedia, options: &CreateOptions, ops: &[Op]) -> Report {
+pub fn explore_on(
+    explorer: &Explorer,
+    media: CrashMedia,
+    options: &CreateOptions,
+    ops: &[Op],
+) -> Report {
     let (recording, states) = record(media, options, ops);
-    explorer.explore(&recording, recover, |point, seen| judge(&states, point, seen))
+    explorer.explore(&recording, recover, |point, seen| {
+        judge(&states, point, seen)
+    })
 }
 
 /// Runs `ops` on a new world; answers what was recorded from its creation on, and the state after each.
@@ -391,7 +409,11 @@ pub fn record(media: CrashMedia, options: &CreateOptions, ops: &[Op]) -> (Record
         media.ack(id as u64);
         states.push(states[id].after(*op));
     }
-    assert_eq!(look(&engine).expect("a live world").state, states[ops.len()], "{ops:?} without a crash");
+    assert_eq!(
+        look(&engine).expect("a live world").state,
+        states[ops.len()],
+        "{ops:?} without a crash"
+    );
     drop(engine);
     (media.recording().start_at_last_mark(), states)
 }
