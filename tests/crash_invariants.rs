@@ -9,7 +9,7 @@ use everline::alloc::{AllocError, Request};
 use everline::engine::{CreateOptions, Engine, OpenOptions};
 use everline::media::Media;
 use everline::tx::TxError;
-use everline::units::{ByteLen, ByteOffset};
+use everline::units::{ByteLen, ByteOffset, ByteRange};
 use everline_crash::{CrashMedia, Cut, Explorer};
 
 fn new_world(options: &CreateOptions) -> (CrashMedia, E) {
@@ -362,4 +362,86 @@ fn extensions_mask_their_block_against_replay() {
     ];
     explore(&Explorer::new().nested_depth(2), &tiny(), &ops).assert_clean();
     explore_worked(&Explorer::new(), &one_lane(), &ops).assert_clean();
+}
+
+/// A chained extension takes a block that another lane freed after the last checkpoint, while the record that
+/// wrote an object there is still above the cut.
+#[test]
+fn a_chained_extension_masks_its_block_against_records_above_the_cut() {
+    let big = Op::Put {
+        slot: 0,
+        bytes: 2500,
+        fill: 0x77,
+    };
+    for seed in 0..24 {
+        let (media, engine) = new_world(&tiny());
+        let block = engine.root(everline::layout::RootSlot::user(0).expect("one of 48"));
+        let range = |at: u64, len| ByteRange::at(block.get() + at, len).expect("small");
+        let mut tx = engine.begin().expect("a lane");
+        tx.snapshot(&[range(0, 1500)])
+            .expect("room in an extension");
+        transaction(&engine, big).expect("room");
+        transaction(&engine, Op::Free(0)).expect("room");
+        let mut in_place = tx
+            .snapshot(&[range(1600, 2400)])
+            .expect("room in a chained extension");
+        in_place.fill(range(0, 1500), 0xee).expect("in a snapshot");
+        in_place
+            .fill(range(1600, 2400), 0xee)
+            .expect("in a snapshot");
+        let crashed = match seed {
+            0 => media.cut(Cut::AllKept),
+            1 => media.cut(Cut::AllLost),
+            seed => media.cut(Cut::Seeded(seed)),
+        };
+        std::mem::forget(tx);
+        let (recovered, report) = Engine::open(crashed, &OpenOptions::default()).expect("a pool");
+        assert_eq!((report.recovery.redone, report.recovery.undone), (2, 1));
+        assert_eq!(look(&recovered).expect("whole").state, State::default());
+        let mut bytes = [1; 4000];
+        recovered.read(block, &mut bytes).expect("inside");
+        assert_eq!(bytes, [0; 4000], "seed {seed}");
+    }
+}
+
+/// Two lanes extend at the same sequence, one after the other, into the same block: what the first left there
+/// has the right place and epoch for the second, and the wrong lane.
+#[test]
+fn keeps_i1_a_record_of_another_lane_is_never_believed() {
+    let media = CrashMedia::new(ByteLen::new(64 << 10));
+    let options = CreateOptions {
+        capacity_max: Some(64 << 10),
+        ring_bytes: Some(1024),
+        ..CreateOptions::default()
+    };
+    let engine: E = Engine::create(media.clone(), &options).expect("large enough");
+    let data = engine.pool().geometry().slab_at(5);
+    let range = |at: u64, len| ByteRange::at(data.get() + at, len).expect("small");
+    let mut first = engine.begin().expect("a lane");
+    let mut in_place = first
+        .snapshot(&[range(0, 1200)])
+        .expect("room in an extension");
+    in_place.fill(range(0, 1200), 5).expect("in a snapshot");
+    first.commit().expect("no fault asked for");
+    engine.checkpoint().expect("no fault asked for");
+    media.mark();
+    let first_lane = engine.begin().expect("the same lane again");
+    let mut second = engine.begin().expect("the other lane");
+    second
+        .snapshot(&[range(2048, 1200)])
+        .expect("room in the same block");
+    std::mem::forget((second, first_lane));
+    let report = Explorer::new().explore(
+        &media.recording().start_at_last_mark(),
+        |media| {
+            let (engine, _) = Engine::open(media.clone(), &OpenOptions::default())
+                .map_err(|error| error.to_string())?;
+            engine.load64(data).map_err(|error| error.to_string())
+        },
+        |_, seen| match seen {
+            Ok(0x0505_0505_0505_0505) => Ok(()),
+            other => Err(format!("{other:x?}")),
+        },
+    );
+    report.assert_clean();
 }
