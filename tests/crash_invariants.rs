@@ -405,7 +405,8 @@ fn a_chained_extension_masks_its_block_against_records_above_the_cut() {
 }
 
 /// Two lanes extend at the same sequence, one after the other, into the same block: what the first left there
-/// has the right place and epoch for the second, and the wrong lane.
+/// has the right place and epoch for the second, and the wrong lane. The second record is longer, so that it can
+/// tear just where the first one's COMMIT stood.
 #[test]
 fn keeps_i1_a_record_of_another_lane_is_never_believed() {
     let media = CrashMedia::new(ByteLen::new(64 << 10));
@@ -428,7 +429,7 @@ fn keeps_i1_a_record_of_another_lane_is_never_believed() {
     let first_lane = engine.begin().expect("the same lane again");
     let mut second = engine.begin().expect("the other lane");
     second
-        .snapshot(&[range(2048, 1200)])
+        .snapshot(&[range(2048, 1900)])
         .expect("room in the same block");
     std::mem::forget((second, first_lane));
     let report = Explorer::new().explore(
