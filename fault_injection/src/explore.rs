@@ -79,7 +79,8 @@ impl Explorer {
         budget_per_point: u64,
         /// How many times power may go again inside a recovery.
         nested_depth: u32,
-        /// At how many crash points the process is killed before the power goes; sampled where there are more. 0: none.
+        /// At how many moments the process is killed before the power goes; sampled where there are more
+        /// ([`Report::kill_points`]). 0: none.
         kill_steps: usize,
         /// Whether the first violation ends the exploration.
         stop_at_first: bool,
@@ -122,23 +123,20 @@ impl Explorer {
         recover: impl Fn(&CrashMedia) -> O,
         allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
     ) -> Report {
-        let (lab, points) = self.prepare(recording, &recover);
+        let (lab, moments) = self.prepare(recording, &recover);
         let media = CrashMedia::of_lab(lab, recording.nature);
         let mut search = Search::new(self, media, &recover, &allowed);
-        let killed = self.chosen_kills(points.len());
-        search.report.kill_steps = 0;
+        let killed = self.chosen_kills(moments.len());
         search.report.exhaustive = true;
-        if self.kill_steps > 0 && killed.len() < points.len() {
-            search.report.exhaustive = false;
-            search.assume("process kills were sampled, not tried at every crash point");
-        }
+        search.report.kill_points = moments.len() as u64;
         let mut next = 0;
-        for (number, (event, kind)) in points.iter().enumerate() {
+        for (number, (event, kind)) in moments.iter().enumerate() {
+            let kill = killed.binary_search(&number).is_ok();
+            if kind.is_none() && !kill {
+                continue;
+            }
             search.advance_to(recording, &mut next, *event);
-            if search
-                .point(*event, *kind, killed.contains(&number))
-                .is_err()
-            {
+            if search.point(*event, *kind, kill).is_err() {
                 search.report.exhaustive = false;
                 break;
             }
@@ -204,18 +202,20 @@ impl Explorer {
         let mut order: Vec<usize> = (0..points).collect();
         order.sort_by_key(|number| crate::trie::mix(self.seed ^ *number as u64));
         order.truncate(self.kill_steps);
+        order.sort_unstable();
         order
     }
 
-    /// The laboratory at the first crash point, the words that can differ marked, and all crash points.
+    /// The laboratory at the first crash point, the words that can differ marked, and all moments of interest: crash
+    /// points, and between them those at which a killed process would leave something else visible.
     fn prepare<O>(
         &self,
         recording: &Recording,
         recover: &impl Fn(&CrashMedia) -> O,
-    ) -> (Lab, Vec<(usize, PointKind)>) {
+    ) -> (Lab, Vec<(usize, Option<PointKind>)>) {
         let mut model = recording.model();
         let mut keys = Vec::new();
-        let mut points = Vec::new();
+        let mut moments = Vec::new();
         let mut longest = model.len;
         for (index, event) in recording.log.events.iter().enumerate() {
             if index >= recording.first {
@@ -225,7 +225,9 @@ impl Explorer {
                     Kind::SetLen => Some(PointKind::Resize),
                     _ => model.raises(event).then_some(PointKind::Fence),
                 };
-                points.extend(kind.map(|kind| (index, kind)));
+                if kind.is_some() || crate::search::stores(event.kind) {
+                    moments.push((index, kind));
+                }
             }
             if event.kind == Kind::SetLen {
                 longest = longest.max(event.value);
@@ -242,7 +244,7 @@ impl Explorer {
                 touched(&model, event, &mut keys);
             }
         }
-        points.push((recording.log.events.len(), PointKind::End));
+        moments.push((recording.log.events.len(), Some(PointKind::End)));
         let stored = self.stored_by_recovery(model, recording, recover);
         let mut model = recording.model();
         model.grow(longest);
@@ -256,7 +258,7 @@ impl Explorer {
         }
         let mut lab = Lab::new(model, self.seed, self.call_limit, self.verify_samples);
         lab.set_origin();
-        (lab, points)
+        (lab, moments)
     }
 
     /// The words that recovery stores on two images of the end, so that the memo seldom has to start anew.

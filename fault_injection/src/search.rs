@@ -164,20 +164,24 @@ where
     R: Fn(&CrashMedia) -> O,
     A: Fn(&Point<'_>, &O) -> Result<(), String>,
 {
-    /// Explores one crash point of the recording.
-    pub(crate) fn point(&mut self, event: usize, kind: PointKind, kill: bool) -> Went {
+    /// Explores one moment of the recording: as a crash point where it is one, with a killed process where asked.
+    pub(crate) fn point(&mut self, event: usize, kind: Option<PointKind>, kill: bool) -> Went {
         self.point_number += 1;
         self.event = event;
-        self.report.crash_points += 1;
         self.report.kill_steps += u64::from(kill);
-        self.count_states();
+        if kind.is_some() {
+            self.report.crash_points += 1;
+            self.count_states();
+        }
         let (mut restarts, mut fills) = (0, 0);
         self.sampling_only = false;
         loop {
-            self.kind = kind;
             self.here = event;
-            let depth = self.config.nested_depth;
-            let mut went = self.explore_state(depth);
+            let mut went = Ok(());
+            if let Some(kind) = kind {
+                self.kind = kind;
+                went = self.explore_state(self.config.nested_depth);
+            }
             if went.is_ok() && kill {
                 went = self.kill();
             }
@@ -288,11 +292,12 @@ where
             }
             None => (self.execute()?, true),
         };
-        let outcome = self
-            .media
-            .with_lab(|lab| lab.trie.leaves[leaf as usize].outcome);
+        let (outcome, stores) = self.media.with_lab(|lab| {
+            let leaf = &lab.trie.leaves[leaf as usize];
+            (leaf.outcome, leaf.stores)
+        });
         self.judge(outcome)?;
-        if left > 0 {
+        if left > 0 && stores {
             self.nested(leaf, executed, left)?;
         }
         Ok(executed)
@@ -319,7 +324,8 @@ where
             if lab.trie.weight() > full {
                 return (Err(Stop::Full), 0);
             }
-            let leaf = (!lab.strayed).then(|| lab.trie.set_leaf(lab.cursor, outcome));
+            let stored = lab.log.events.iter().any(|event| stores(event.kind));
+            let leaf = (!lab.strayed).then(|| lab.trie.set_leaf(lab.cursor, outcome, stored));
             (Ok(leaf.flatten()), lab.fingerprint)
         });
         match leaf? {
@@ -519,10 +525,6 @@ where
     }
 
     fn inside_points(&mut self, log: &Log, left: u32) -> Went {
-        let stores = |kind: Kind| {
-            use Kind::{Fill, Rmw, SetLen, Store, Write, WriteNt};
-            matches!(kind, Store | Write | WriteNt | Fill | Rmw | SetLen)
-        };
         let mut stored = false;
         for (index, event) in log.events.iter().enumerate() {
             let raises = self.media.with_lab(|lab| lab.model.raises(event));
@@ -643,6 +645,12 @@ where
             seed: self.config.seed,
         });
     }
+}
+
+/// Whether an event changes what the medium may hold.
+pub(crate) fn stores(kind: Kind) -> bool {
+    use Kind::{Fill, Rmw, SetLen, Store, Write, WriteNt};
+    matches!(kind, Store | Write | WriteNt | Fill | Rmw | SetLen)
 }
 
 /// A word's fate for a report.

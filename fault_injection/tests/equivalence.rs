@@ -29,6 +29,8 @@ enum Op {
     Reaffirm(usize),
     Invoke(u64),
     Ack(u64),
+    /// The process dies; only in programs that the reference puts together.
+    Kill,
 }
 
 type Program = Vec<(u16, Op)>;
@@ -103,6 +105,7 @@ fn run(media: &CrashMedia, thread: u16, op: Op) {
         Op::Reaffirm(word) => media.reaffirm(ByteRange::at(PLACES[word], 8).expect("small")),
         Op::Invoke(id) => media.invoke(id),
         Op::Ack(id) => media.ack(id),
+        Op::Kill => unreachable!("the explorer kills on its own"),
     });
 }
 
@@ -152,10 +155,7 @@ fn possible(
                 continue;
             }
             // What this fence covers: since the thread's fence before, its own NT stores and what its flushes saw.
-            let since = program[..now]
-                .iter()
-                .rposition(|(by, op)| by == thread && (fences(*op) || *op == Op::FailedFence))
-                .map_or(0, |index| index + 1);
+            let since = since_fence(program, now, *thread);
             let mut covered: Option<usize> = None;
             for (index, version) in versions[word].iter().enumerate() {
                 let (time, by, nt, _) = *version;
@@ -171,9 +171,9 @@ fn possible(
                 let own = |time: usize| {
                     time < at || (time == at && matches!(program[at].1, Op::Reaffirm(_)))
                 };
-                let newest = versions[word]
-                    .iter()
-                    .rposition(|(time, by, nt, _)| own(*time) && (!nt || by == thread));
+                let newest = versions[word].iter().rposition(|(time, by, nt, _)| {
+                    own(*time) && (!nt || by == thread || drained(program, *time, at))
+                });
                 let clean_then = clean_at(program, &versions[word], word, at);
                 if let Some(newest) = newest
                     && clean_then.is_none_or(|clean| newest > clean)
@@ -202,6 +202,24 @@ fn possible(
     })
 }
 
+/// Where what a fence of `thread` at `now` may cover begins: behind its fence before, or the death of its process.
+fn since_fence(program: &[(u16, Op)], now: usize, thread: u16) -> usize {
+    use Op::{CasFails, FailedFence, Fence, Kill, Or};
+    let ends = |(by, op): &(u16, Op)| match op {
+        Kill => true,
+        Fence | FailedFence | Or(..) | CasFails(_) => *by == thread,
+        _ => false,
+    };
+    program[..now].iter().rposition(ends).map_or(0, |at| at + 1)
+}
+
+/// Whether a process died between the two: its buffers have drained into the cache.
+fn drained(program: &[(u16, Op)], stored: usize, flushed: usize) -> bool {
+    program[stored..flushed]
+        .iter()
+        .any(|(_, op)| *op == Op::Kill)
+}
+
 /// The newest version that a failed fence before `at` left clean.
 fn clean_at(
     program: &[(u16, Op)],
@@ -215,16 +233,7 @@ fn clean_at(
         if *op != Op::FailedFence {
             continue;
         }
-        let since = before[..now]
-            .iter()
-            .rposition(|(by, op)| {
-                by == thread
-                    && matches!(
-                        op,
-                        Op::Fence | Op::Or(..) | Op::CasFails(_) | Op::FailedFence
-                    )
-            })
-            .map_or(0, |index| index + 1);
+        let since = since_fence(before, now, *thread);
         for (step, (by, op)) in before.iter().enumerate().take(now).skip(since) {
             if by != thread {
                 continue;
@@ -233,7 +242,8 @@ fn clean_at(
                 Op::Flush(of) | Op::Reaffirm(of) if of / 2 == word / 2 => {
                     let reaffirm = matches!(op, Op::Reaffirm(_));
                     versions.iter().rposition(|(time, by, nt, _)| {
-                        (*time < step || (*time == step && reaffirm)) && (!nt || by == thread)
+                        (*time < step || (*time == step && reaffirm))
+                            && (!nt || by == thread || drained(program, *time, step))
                     })
                 }
                 Op::Nt(..) => versions.iter().rposition(|(time, ..)| *time == step),
@@ -313,9 +323,9 @@ fn recover_on(words: &Words, shape: u64) -> (Vec<u64>, Program) {
     (seen, done.into_inner())
 }
 
-fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
+fn eager(program: &Program, shape: u64, nested: bool) -> [Seen; 3] {
     let zero = std::array::from_fn(|_| BTreeSet::from([0]));
-    let (mut outer, mut inner) = (Seen::new(), Seen::new());
+    let (mut outer, mut inner, mut killed) = (Seen::new(), Seen::new(), Seen::new());
     for end in 0..=program.len() {
         let prefix = &program[..end];
         let mut acked = Vec::new();
@@ -328,6 +338,19 @@ fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
                     acked.push(*id);
                 }
                 _ => {}
+            }
+        }
+        if nested {
+            let (seen, done) = recover_on(&latest(prefix), shape);
+            killed.insert((end, acked.clone(), open.clone(), seen));
+            for cut in 0..=done.len() {
+                let mut whole = prefix.to_vec();
+                whole.push((0, Op::Kill));
+                whole.extend(&done[..cut]);
+                for words in every(&possible(&zero, &[0; WORDS], &whole)) {
+                    let (seen, _) = recover_on(&words, shape);
+                    killed.insert((end, acked.clone(), open.clone(), seen));
+                }
             }
         }
         for words in every(&possible(&zero, &[0; WORDS], prefix)) {
@@ -346,18 +369,39 @@ fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
         }
     }
     inner.extend(outer.iter().cloned());
-    (outer, inner)
+    [outer, inner, killed]
 }
 
-fn lazy(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
+/// What a program sees at its end.
+fn latest(program: &[(u16, Op)]) -> Words {
+    let mut words = [0; WORDS];
+    for (_, op) in program {
+        match *op {
+            Op::Store64(word, value) | Op::Nt(word, value) => words[word] = value,
+            Op::Store32(word, half, value) => {
+                let kept = words[word] & !(0xFFFF_FFFF << (32 * half));
+                words[word] = kept | u64::from(value) << (32 * half);
+            }
+            Op::Pair(word, value) => {
+                words[word] = u64::from_le_bytes([value as u8; 8]);
+                words[word + 1] = words[word];
+            }
+            Op::Or(word, value) => words[word] |= value,
+            _ => {}
+        }
+    }
+    words
+}
+
+fn lazy(program: &Program, shape: u64, nested: bool) -> [Seen; 3] {
     let media = CrashMedia::new(ByteLen::new(LEN));
     for (thread, op) in program {
         run(&media, *thread, *op);
     }
-    let (outer, inner) = (RefCell::new(Seen::new()), RefCell::new(Seen::new()));
+    let found = RefCell::new([Seen::new(), Seen::new(), Seen::new()]);
     let report = Explorer::new()
         .nested_depth(u32::from(nested))
-        .kill_steps(0)
+        .kill_steps(if nested { usize::MAX } else { 0 })
         .explore(
             &media.recording(),
             |media| {
@@ -374,29 +418,42 @@ fn lazy(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
                     point.in_flight.to_vec(),
                     seen.clone(),
                 );
-                assert!(point.kind != PointKind::Killed);
-                if point.depth == 0 {
-                    outer.borrow_mut().insert(entry.clone());
+                let [outer, inner, killed] = &mut *found.borrow_mut();
+                match (point.kind, point.depth) {
+                    (PointKind::Killed, _) => drop(killed.insert(entry)),
+                    (_, 0) => drop(outer.insert(entry)),
+                    _ => drop(inner.insert(entry)),
                 }
-                inner.borrow_mut().insert(entry);
                 Ok(())
             },
         );
     report.assert_clean();
     assert!(report.exhaustive);
-    (outer.into_inner(), inner.into_inner())
+    let [outer, mut inner, killed] = found.into_inner();
+    inner.extend(outer.iter().cloned());
+    [outer, inner, killed]
 }
 
 /// At each crash point exactly the same; and the crash points that were left out would add nothing.
-fn same(expected: &Seen, found: &Seen) -> bool {
+fn same(expected: &Seen, found: &Seen, known: &Seen) -> bool {
     let points: BTreeSet<usize> = found.iter().map(|entry| entry.0).collect();
-    let there = expected.iter().filter(|entry| points.contains(&entry.0));
+    let there = |seen: &Seen| -> Seen {
+        let all = seen.iter().chain(known);
+        all.filter(|entry| points.contains(&entry.0))
+            .cloned()
+            .collect()
+    };
     let anywhere = |seen: &Seen| -> BTreeSet<_> {
         seen.iter()
             .map(|(_, acked, open, answer)| (acked.clone(), open.clone(), answer.clone()))
             .collect()
     };
-    there.eq(found.iter()) && anywhere(expected) == anywhere(found)
+    there(expected) == there(found)
+        && anywhere(&there_and(expected, known)) == anywhere(&there_and(found, known))
+}
+
+fn there_and(seen: &Seen, known: &Seen) -> Seen {
+    seen.iter().chain(known).cloned().collect()
 }
 
 fn compare(seed: u64, count: u64, nested: bool, faults: bool) {
@@ -406,8 +463,13 @@ fn compare(seed: u64, count: u64, nested: bool, faults: bool) {
         let shape = random.next();
         let expected = eager(&program, shape, nested);
         let found = lazy(&program, shape, nested);
+        // A cut after a kill whose recovery stored nothing is a cut without the kill, and is explored as that.
+        let nothing = Seen::new();
+        let all_same = same(&expected[0], &found[0], &nothing)
+            && (!nested || same(&expected[1], &found[1], &nothing))
+            && (!nested || same(&expected[2], &found[2], &expected[0]));
         assert!(
-            same(&expected.0, &found.0) && (!nested || same(&expected.1, &found.1)),
+            all_same,
             "seed {seed:#x}, program {number}, shape {shape:#x}: {program:?}"
         );
     }
