@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use everline::media::Media;
+use everline::media::{Checksum, Media};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 use everline_crash::{CrashMedia, Explorer, PointKind, on_thread};
 
@@ -273,7 +273,12 @@ fn every(sets: &[BTreeSet<u64>; WORDS]) -> Vec<Words> {
 }
 
 /// A recovery: reads in an order that depends on what it finds, and mends. The same text runs on both sides.
-fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(Op)) -> Vec<u64> {
+fn recover(
+    load: &mut dyn FnMut(usize) -> u64,
+    verify: &mut dyn FnMut(u64) -> bool,
+    shape: u64,
+    act: &mut dyn FnMut(Op),
+) -> Vec<u64> {
     let mut seen = Vec::new();
     let first = (shape % 4) as usize;
     seen.push(load(first));
@@ -282,6 +287,9 @@ fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(O
     if shape & 4 != 0 || seen[1] & 1 == 1 {
         let third = (second + 1) % WORDS;
         seen.push(load(third));
+    }
+    if shape & 256 != 0 {
+        seen.push(u64::from(verify(seen[0] % 3)));
     }
     if shape & 8 != 0 {
         let home = (shape >> 4) as usize % WORDS;
@@ -298,8 +306,30 @@ fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(O
         act(Op::Flush(flag));
         act(Op::Fence);
         seen.push(load(flag));
+        if shape & 512 != 0 {
+            seen.push(u64::from(verify(1)));
+            seen.push(load(0));
+        }
     }
     seen
+}
+
+/// A weak checksum: many mixtures match.
+struct Modulo {
+    want: u64,
+    have: u64,
+}
+
+impl Checksum for Modulo {
+    fn reset(&mut self) {
+        self.have = 0;
+    }
+    fn update(&mut self, bytes: &[u8]) {
+        self.have += bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    }
+    fn matches(&self) -> bool {
+        self.have % 3 == self.want
+    }
 }
 
 /// What was reached: events before the crash, acknowledged, in flight, answer of recovery.
@@ -309,7 +339,13 @@ type Seen = BTreeSet<(usize, Vec<u64>, Vec<u64>, Vec<u64>)>;
 fn recover_on(words: &Words, shape: u64) -> (Vec<u64>, Program) {
     let live = RefCell::new(*words);
     let done = RefCell::new(Vec::new());
-    let seen = recover(&mut |word| live.borrow()[word], shape, &mut |op| {
+    let mut verify = |want| {
+        let live = live.borrow();
+        let bytes = live[..2].iter().flat_map(|word| word.to_le_bytes());
+        bytes.map(u64::from).sum::<u64>() % 3 == want
+    };
+    let mut load = |word: usize| live.borrow()[word];
+    let seen = recover(&mut load, &mut verify, shape, &mut |op| {
         let mut live = live.borrow_mut();
         match op {
             Op::Store64(word, value) | Op::Nt(word, value) => live[word] = value,
@@ -393,7 +429,7 @@ fn latest(program: &[(u16, Op)]) -> Words {
     words
 }
 
-fn lazy(program: &Program, shape: u64, nested: bool) -> [Seen; 3] {
+fn lazy(program: &Program, shape: u64, nested: bool) -> ([Seen; 3], bool) {
     let media = CrashMedia::new(ByteLen::new(LEN));
     for (thread, op) in program {
         run(&media, *thread, *op);
@@ -407,6 +443,10 @@ fn lazy(program: &Program, shape: u64, nested: bool) -> [Seen; 3] {
             |media| {
                 recover(
                     &mut |word| media.load64(ByteOffset::new(PLACES[word])),
+                    &mut |want| {
+                        let range = ByteRange::at(0, 16).expect("small");
+                        media.verify(range, &mut Modulo { want, have: 0 })
+                    },
                     shape,
                     &mut |op| run(media, 0, op),
                 )
@@ -431,7 +471,7 @@ fn lazy(program: &Program, shape: u64, nested: bool) -> [Seen; 3] {
     assert!(report.exhaustive);
     let [outer, mut inner, killed] = found.into_inner();
     inner.extend(outer.iter().cloned());
-    [outer, inner, killed]
+    ([outer, inner, killed], report.assumptions.is_empty())
 }
 
 /// At each crash point exactly the same; and the crash points that were left out would add nothing.
@@ -458,22 +498,28 @@ fn there_and(seen: &Seen, known: &Seen) -> Seen {
 
 fn compare(seed: u64, count: u64, nested: bool, faults: bool) {
     let mut random = Random(seed);
+    let mut inexact = 0;
     for number in 0..count {
         let program = program(&mut random, faults);
         let shape = random.next();
         let expected = eager(&program, shape, nested);
-        let found = lazy(&program, shape, nested);
+        let (found, exact) = lazy(&program, shape, nested);
+        inexact += u64::from(!exact);
         // A cut after a kill whose recovery stored nothing is a cut without the kill, and is explored as that.
-        let nothing = Seen::new();
-        let all_same = same(&expected[0], &found[0], &nothing)
-            && (!nested || same(&expected[1], &found[1], &nothing))
-            && (!nested || same(&expected[2], &found[2], &expected[0]));
+        let known = [&Seen::new(), &Seen::new(), &expected[0]];
+        let kinds = if nested { 3 } else { 1 };
+        let all_same = (0..kinds).all(|kind| match exact {
+            true => same(&expected[kind], &found[kind], known[kind]),
+            false => found[kind].is_subset(&expected[kind]),
+        });
         assert!(
             all_same,
             "seed {seed:#x}, program {number}, shape {shape:#x}: {program:?}"
         );
     }
-    println!("seed {seed:#x}: {count} programs, nested {nested}, faults {faults}");
+    // Checksums over many mixtures are sampled, and the report says so: then nothing false, not everything.
+    assert!(inexact * 10 < count, "{inexact} of {count}");
+    println!("seed {seed:#x}: {count} programs, {inexact} sampled, nested {nested}");
 }
 
 #[test]
