@@ -11,7 +11,7 @@ use crate::model::{AMBIGUOUS, KEY};
 use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
 use crate::report::{Point, PointKind, Report};
-use crate::search::{Search, quietly};
+use crate::search::{Search, quietly, stores};
 
 /// What a medium holds before anything is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -225,7 +225,9 @@ impl Explorer {
                     Kind::SetLen => Some(PointKind::Resize),
                     _ => model.raises(event).then_some(PointKind::Fence),
                 };
-                if kind.is_some() || crate::search::stores(event.kind) {
+                // A reaffirmation changes what a later process can settle.
+                let visible = stores(event.kind) || event.kind == Kind::Reaffirm;
+                if kind.is_some() || visible {
                     moments.push((index, kind));
                 }
             }
