@@ -75,7 +75,8 @@ impl Explorer {
     settings! {
         /// Where all sampling comes from.
         seed: u64,
-        /// Executions at one crash point before sampling takes over.
+        /// Executions at one crash point before sampling takes over; a sixteenth for each state inside a recovery, and
+        /// four times as many for all of those together.
         budget_per_point: u64,
         /// How many times power may go again inside a recovery.
         nested_depth: u32,
@@ -186,8 +187,7 @@ impl Explorer {
                     lab.abandon(0, 0);
                     lab.model.kill();
                 } else {
-                    lab.model.cut();
-                    lab.trail.clear();
+                    lab.model.cut(lab.trail.drain(..).map(|(cell, _)| cell));
                 }
                 std::mem::take(&mut lab.log)
             });

@@ -45,6 +45,11 @@ pub struct CrashMedia {
     granule: u64,
 }
 
+const _: () = {
+    const fn shared<T: Clone + Send + Sync>() {}
+    shared::<CrashMedia>();
+};
+
 impl std::fmt::Debug for CrashMedia {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CrashMedia").finish_non_exhaustive()

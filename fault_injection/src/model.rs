@@ -43,8 +43,7 @@ pub(crate) struct Pending {
     /// Versions up to this sequence were lost to a failed fence and are clean (W4).
     dead: u32,
     base: u64,
-    /// Further values that the medium may hold after a cut, with the time of each, until the word is read.
-    more: Vec<(u64, u32)>,
+    /// In the order of their times; those up to the last cut may be on the medium and are no longer pending.
     pub versions: Vec<Version>,
 }
 
@@ -53,9 +52,8 @@ impl Pending {
     pub(crate) fn choices(&self, into: &mut Vec<u64>) {
         let start = into.len();
         let newest_first = self.versions.iter().rev().map(|version| version.value);
-        let on_medium = self.more.iter().rev().map(|(value, _)| *value);
         let base = std::iter::once(self.base);
-        for value in newest_first.chain(on_medium).chain(base) {
+        for value in newest_first.chain(base) {
             if !into[start..].contains(&value) {
                 into.push(value);
             }
@@ -64,26 +62,23 @@ impl Pending {
 
     /// What the word held at time `seq`.
     pub(crate) fn value_at(&self, seq: u32) -> u64 {
-        let versions = self.versions.iter().map(|v| (v.value, v.seq)).rev();
-        let on_medium = self.more.iter().copied().rev();
-        versions
-            .chain(on_medium)
-            .find(|(_, at)| *at <= seq)
-            .map_or(self.base, |(value, _)| value)
+        self.versions
+            .iter()
+            .rev()
+            .find(|version| version.seq <= seq)
+            .map_or(self.base, |version| version.value)
     }
 
     /// The times at which the word changed.
     pub(crate) fn times(&self, into: &mut Vec<u32>) {
-        into.extend(self.more.iter().map(|(_, seq)| *seq));
         into.extend(self.versions.iter().map(|version| version.seq));
     }
 
     fn single(&self) -> Option<u64> {
-        let same = self.more.iter().all(|(value, _)| *value == self.base)
-            && self
-                .versions
-                .iter()
-                .all(|version| version.value == self.base);
+        let same = self
+            .versions
+            .iter()
+            .all(|version| version.value == self.base);
         same.then_some(self.base)
     }
 }
@@ -104,6 +99,8 @@ pub(crate) struct Model {
     spare: Vec<Vec<Version>>,
     threads: Vec<(u16, Vec<(u32, u32)>)>,
     clock: u32,
+    /// When the power last went: what was stored until then is on the medium or lost, and not pending.
+    cut_at: u32,
     journal: Vec<Saved>,
     journal_id: u32,
     journal_last: u32,
@@ -132,6 +129,7 @@ impl Model {
             spare: Vec::new(),
             threads: Vec::new(),
             clock: 0,
+            cut_at: 0,
             journal: Vec::new(),
             journal_id: 0,
             journal_last: 0,
@@ -178,9 +176,10 @@ impl Model {
     /// The value a program sees.
     pub(crate) fn latest(&self, cell: u32) -> u64 {
         match self.pending_of(cell) {
-            Some(pending) if pending.versions.is_empty() => self.image[cell as usize],
-            Some(pending) => pending.versions[pending.versions.len() - 1].value,
-            None => self.image[cell as usize],
+            Some(Pending { versions, .. }) if !versions.is_empty() => {
+                versions[versions.len() - 1].value
+            }
+            _ => self.image[cell as usize],
         }
     }
 
@@ -295,7 +294,6 @@ impl Model {
             cell,
             dead: 0,
             base: self.image[cell as usize],
-            more: Vec::new(),
             versions,
         });
         self.slots[cell as usize] = self.pending.len() as u32;
@@ -354,7 +352,7 @@ impl Model {
                 .rev()
                 .find(|version| !version.nt || version.thread == thread);
             if let Some(version) = covered
-                && version.seq > pending.dead
+                && version.seq > pending.dead.max(self.cut_at)
             {
                 flushed.push((cell, version.seq));
             }
@@ -378,7 +376,6 @@ impl Model {
             self.save(cell);
             let pending = &mut self.pending[slot as usize - 1];
             pending.base = pending.versions[index].value;
-            pending.more.clear();
             pending.versions.drain(..=index);
             if pending.versions.is_empty() {
                 self.image[cell as usize] = pending.base;
@@ -409,10 +406,8 @@ impl Model {
         let last = (end - 1) >> self.shift;
         for cell in first as u32..=last as u32 {
             // Storing a word's own bytes again makes a version only where one is pending already.
-            if self
-                .pending_of(cell)
-                .is_some_and(|pending| !pending.versions.is_empty())
-            {
+            let newest = self.pending_of(cell).and_then(|p| p.versions.last());
+            if newest.is_some_and(|version| version.seq > self.cut_at) {
                 let value = self.latest(cell);
                 self.push_version(cell, value, event);
             }

@@ -82,6 +82,8 @@ pub(crate) struct Search<'s, O, R, A> {
     /// Outcomes met inside each execution under way, with how deep.
     met: Vec<Vec<(u32, u32)>>,
     sampling_only: bool,
+    /// Executions at this crash point, nested ones with them.
+    spent: u64,
 }
 
 const CLASSES: usize = 8;
@@ -116,6 +118,7 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             levels: Vec::new(),
             met: Vec::new(),
             sampling_only: false,
+            spent: 0,
         }
     }
 
@@ -175,6 +178,7 @@ where
         }
         let (mut restarts, mut fills) = (0, 0);
         self.sampling_only = false;
+        self.spent = 0;
         loop {
             self.here = event;
             let mut went = Ok(());
@@ -234,9 +238,19 @@ where
         Ok(())
     }
 
+    /// How many executions the present state may take: inside a recovery a share, and little once all is spent.
+    fn allowance(&self) -> u64 {
+        let whole = self.config.budget_per_point;
+        match (self.levels.is_empty(), self.spent < whole.saturating_mul(4)) {
+            (true, _) => whole,
+            (false, true) => (whole / 16).max(32),
+            (false, false) => 0,
+        }
+    }
+
     /// Depth first over all paths; true where the budget ended first.
     fn every_path(&mut self, left: u32, base: usize) -> Result<bool, Stop> {
-        let budget = self.config.budget_per_point;
+        let budget = self.allowance();
         let (mut executed, mut visited) = (0u64, 0u64);
         self.media.with_lab(|lab| {
             lab.policy = Policy::All;
@@ -248,7 +262,7 @@ where
             if !self.media.with_lab(|lab| lab.advance(base)) {
                 return Ok(false);
             }
-            if executed >= budget || visited >= budget.saturating_mul(64) {
+            if executed >= budget || visited >= budget.saturating_mul(16) {
                 return Ok(true);
             }
         }
@@ -256,7 +270,7 @@ where
 
     /// Few deviations first, then seeded mixtures.
     fn sample(&mut self, left: u32, base: usize, trail: usize) -> Went {
-        let limit = self.config.budget_per_point.max(16) as usize;
+        let limit = self.allowance().max(16) as usize;
         let mut policies = vec![Policy::Latest, Policy::Oldest];
         self.media.with_lab(|lab| {
             let cells = lab.model.pending.iter().map(|pending| pending.cell);
@@ -305,6 +319,7 @@ where
 
     /// Runs recovery with what is decided; the leaf it ends in.
     fn execute(&mut self) -> Result<u32, Stop> {
+        self.spent += 1;
         self.media.with_lab(|lab| lab.begin_run());
         let outcome = match quietly(|| (self.recover)(&self.media)) {
             Ok(seen) => Outcome::Seen(seen),

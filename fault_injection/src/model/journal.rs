@@ -14,6 +14,7 @@ pub(crate) struct JournalMark {
     start: usize,
     id: u32,
     clock: u32,
+    cut_at: u32,
     len: u64,
     threads: Vec<(u16, Vec<(u32, u32)>)>,
 }
@@ -32,24 +33,16 @@ impl Model {
         }
     }
 
-    /// The power goes: what each word may hold is now on the medium. Words already read are what was read.
-    pub(crate) fn cut(&mut self) {
+    /// The power goes: what each word may hold is now on the medium. Words already read (`decided`) are what was read.
+    pub(crate) fn cut(&mut self, decided: impl Iterator<Item = u32>) {
         self.threads.clear();
-        let cells: Vec<u32> = self.pending.iter().map(|pending| pending.cell).collect();
-        for cell in cells {
-            self.save(cell);
-            if self.flags[cell as usize] & AMBIGUOUS == 0 {
+        for cell in decided {
+            if self.slots[cell as usize] != 0 {
+                self.save(cell);
                 self.close(cell);
-                continue;
             }
-            let slot = self.slots[cell as usize] as usize - 1;
-            let pending = &mut self.pending[slot];
-            pending
-                .more
-                .extend(pending.versions.iter().map(|v| (v.value, v.seq)));
-            pending.versions.clear();
-            pending.dead = 0;
         }
+        self.cut_at = self.clock;
     }
 
     pub(super) fn save(&mut self, cell: u32) {
@@ -74,6 +67,7 @@ impl Model {
             start: self.journal.len(),
             id: std::mem::replace(&mut self.journal_id, self.journal_last),
             clock: self.clock,
+            cut_at: self.cut_at,
             len: self.len,
             threads: self.threads.clone(),
         }
@@ -107,6 +101,7 @@ impl Model {
         }
         self.journal_id = mark.id;
         self.clock = mark.clock;
+        self.cut_at = mark.cut_at;
         self.len = mark.len;
         self.threads = mark.threads;
     }

@@ -25,7 +25,6 @@ where
             let again = self.execute()?;
             debug_assert_eq!(again, leaf, "one path has one end");
         }
-        let exhaustive = std::mem::replace(&mut self.report.exhaustive, true);
         let words = self.innermost_words();
         let (log, mark) = self.media.with_lab(|lab| {
             let log = std::mem::take(&mut lab.log);
@@ -35,7 +34,7 @@ where
             lab.collectors[lab.collecting].begin(&lab.reads);
             lab.collecting += 1;
             let mark = lab.model.begin_journal();
-            lab.model.cut();
+            lab.model.cut(words.iter().map(|(cell, _)| *cell));
             (log, mark)
         });
         self.met.push(Vec::new());
@@ -61,7 +60,6 @@ where
                 });
             }
         });
-        self.report.exhaustive &= exhaustive;
         went
     }
 
