@@ -293,6 +293,7 @@ impl<'b> Stage<'b> {
     }
 
     /// Gives the memory back.
+    #[cfg(feature = "alloc")]
     pub fn into_buffer(self) -> Buffer<'b> {
         self.buffer
     }
