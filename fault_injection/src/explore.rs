@@ -11,7 +11,7 @@ use crate::model::{AMBIGUOUS, KEY};
 use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
 use crate::report::{Point, PointKind, Report};
-use crate::search::{Search, quietly};
+use crate::search::{Search, quietly, stores};
 
 /// What a medium holds before anything is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -75,11 +75,13 @@ impl Explorer {
     settings! {
         /// Where all sampling comes from.
         seed: u64,
-        /// Executions at one crash point before sampling takes over.
+        /// Executions at one crash point before sampling takes over; a sixteenth for each state inside a recovery, and
+        /// four times as many for all of those together.
         budget_per_point: u64,
         /// How many times power may go again inside a recovery.
         nested_depth: u32,
-        /// At how many crash points the process is killed before the power goes; sampled where there are more. 0: none.
+        /// At how many moments the process is killed before the power goes; sampled where there are more
+        /// ([`Report::kill_points`]). 0: none.
         kill_steps: usize,
         /// Whether the first violation ends the exploration.
         stop_at_first: bool,
@@ -122,23 +124,20 @@ impl Explorer {
         recover: impl Fn(&CrashMedia) -> O,
         allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
     ) -> Report {
-        let (lab, points) = self.prepare(recording, &recover);
+        let (lab, moments) = self.prepare(recording, &recover);
         let media = CrashMedia::of_lab(lab, recording.nature);
         let mut search = Search::new(self, media, &recover, &allowed);
-        let killed = self.chosen_kills(points.len());
-        search.report.kill_steps = 0;
+        let killed = self.chosen_kills(moments.len());
         search.report.exhaustive = true;
-        if self.kill_steps > 0 && killed.len() < points.len() {
-            search.report.exhaustive = false;
-            search.assume("process kills were sampled, not tried at every crash point");
-        }
+        search.report.kill_points = moments.len() as u64;
         let mut next = 0;
-        for (number, (event, kind)) in points.iter().enumerate() {
+        for (number, (event, kind)) in moments.iter().enumerate() {
+            let kill = killed.binary_search(&number).is_ok();
+            if kind.is_none() && !kill {
+                continue;
+            }
             search.advance_to(recording, &mut next, *event);
-            if search
-                .point(*event, *kind, killed.contains(&number))
-                .is_err()
-            {
+            if search.point(*event, *kind, kill).is_err() {
                 search.report.exhaustive = false;
                 break;
             }
@@ -188,8 +187,7 @@ impl Explorer {
                     lab.abandon(0, 0);
                     lab.model.kill();
                 } else {
-                    lab.model.cut();
-                    lab.trail.clear();
+                    lab.model.cut(lab.trail.drain(..).map(|(cell, _)| cell));
                 }
                 std::mem::take(&mut lab.log)
             });
@@ -204,18 +202,20 @@ impl Explorer {
         let mut order: Vec<usize> = (0..points).collect();
         order.sort_by_key(|number| crate::trie::mix(self.seed ^ *number as u64));
         order.truncate(self.kill_steps);
+        order.sort_unstable();
         order
     }
 
-    /// The laboratory at the first crash point, the words that can differ marked, and all crash points.
+    /// The laboratory at the first crash point, the words that can differ marked, and all moments of interest: crash
+    /// points, and between them those at which a killed process would leave something else visible.
     fn prepare<O>(
         &self,
         recording: &Recording,
         recover: &impl Fn(&CrashMedia) -> O,
-    ) -> (Lab, Vec<(usize, PointKind)>) {
+    ) -> (Lab, Vec<(usize, Option<PointKind>)>) {
         let mut model = recording.model();
         let mut keys = Vec::new();
-        let mut points = Vec::new();
+        let mut moments = Vec::new();
         let mut longest = model.len;
         for (index, event) in recording.log.events.iter().enumerate() {
             if index >= recording.first {
@@ -225,7 +225,11 @@ impl Explorer {
                     Kind::SetLen => Some(PointKind::Resize),
                     _ => model.raises(event).then_some(PointKind::Fence),
                 };
-                points.extend(kind.map(|kind| (index, kind)));
+                // A reaffirmation changes what a later process can settle.
+                let visible = stores(event.kind) || event.kind == Kind::Reaffirm;
+                if kind.is_some() || visible {
+                    moments.push((index, kind));
+                }
             }
             if event.kind == Kind::SetLen {
                 longest = longest.max(event.value);
@@ -242,7 +246,7 @@ impl Explorer {
                 touched(&model, event, &mut keys);
             }
         }
-        points.push((recording.log.events.len(), PointKind::End));
+        moments.push((recording.log.events.len(), Some(PointKind::End)));
         let stored = self.stored_by_recovery(model, recording, recover);
         let mut model = recording.model();
         model.grow(longest);
@@ -256,7 +260,7 @@ impl Explorer {
         }
         let mut lab = Lab::new(model, self.seed, self.call_limit, self.verify_samples);
         lab.set_origin();
-        (lab, points)
+        (lab, moments)
     }
 
     /// The words that recovery stores on two images of the end, so that the memo seldom has to start anew.

@@ -13,8 +13,13 @@
 //! W4  after a failed fence what it should have settled is pending and clean: only a new store makes it flushable.
 //! W5  a store below the size of a word makes a new version of the whole word from its latest version.
 
+mod journal;
+
+pub(crate) use journal::JournalMark;
+
 use crate::event::{Event, Kind, Log, Place};
 use everline::units::FLUSH_LINE;
+use journal::Saved;
 
 /// The word belongs to the key of the memo: its value can differ between executions.
 pub(crate) const KEY: u8 = 1;
@@ -38,8 +43,7 @@ pub(crate) struct Pending {
     /// Versions up to this sequence were lost to a failed fence and are clean (W4).
     dead: u32,
     base: u64,
-    /// Further values that the medium may hold after a cut, with the time of each, until the word is read.
-    more: Vec<(u64, u32)>,
+    /// In the order of their times; those up to the last cut may be on the medium and are no longer pending.
     pub versions: Vec<Version>,
 }
 
@@ -48,9 +52,8 @@ impl Pending {
     pub(crate) fn choices(&self, into: &mut Vec<u64>) {
         let start = into.len();
         let newest_first = self.versions.iter().rev().map(|version| version.value);
-        let on_medium = self.more.iter().rev().map(|(value, _)| *value);
         let base = std::iter::once(self.base);
-        for value in newest_first.chain(on_medium).chain(base) {
+        for value in newest_first.chain(base) {
             if !into[start..].contains(&value) {
                 into.push(value);
             }
@@ -59,44 +62,25 @@ impl Pending {
 
     /// What the word held at time `seq`.
     pub(crate) fn value_at(&self, seq: u32) -> u64 {
-        let versions = self.versions.iter().map(|v| (v.value, v.seq)).rev();
-        let on_medium = self.more.iter().copied().rev();
-        versions
-            .chain(on_medium)
-            .find(|(_, at)| *at <= seq)
-            .map_or(self.base, |(value, _)| value)
+        self.versions
+            .iter()
+            .rev()
+            .find(|version| version.seq <= seq)
+            .map_or(self.base, |version| version.value)
     }
 
     /// The times at which the word changed.
     pub(crate) fn times(&self, into: &mut Vec<u32>) {
-        into.extend(self.more.iter().map(|(_, seq)| *seq));
         into.extend(self.versions.iter().map(|version| version.seq));
     }
 
     fn single(&self) -> Option<u64> {
-        let same = self.more.iter().all(|(value, _)| *value == self.base)
-            && self
-                .versions
-                .iter()
-                .all(|version| version.value == self.base);
+        let same = self
+            .versions
+            .iter()
+            .all(|version| version.value == self.base);
         same.then_some(self.base)
     }
-}
-
-struct Saved {
-    cell: u32,
-    image: u64,
-    ambiguous: bool,
-    pending: Option<Pending>,
-}
-
-/// Where a journal began and what was set aside for it.
-pub(crate) struct JournalMark {
-    start: usize,
-    id: u32,
-    clock: u32,
-    len: u64,
-    threads: Vec<(u16, Vec<(u32, u32)>)>,
 }
 
 /// The state of every word.
@@ -115,6 +99,8 @@ pub(crate) struct Model {
     spare: Vec<Vec<Version>>,
     threads: Vec<(u16, Vec<(u32, u32)>)>,
     clock: u32,
+    /// When the power last went: what was stored until then is on the medium or lost, and not pending.
+    cut_at: u32,
     journal: Vec<Saved>,
     journal_id: u32,
     journal_last: u32,
@@ -143,6 +129,7 @@ impl Model {
             spare: Vec::new(),
             threads: Vec::new(),
             clock: 0,
+            cut_at: 0,
             journal: Vec::new(),
             journal_id: 0,
             journal_last: 0,
@@ -189,9 +176,10 @@ impl Model {
     /// The value a program sees.
     pub(crate) fn latest(&self, cell: u32) -> u64 {
         match self.pending_of(cell) {
-            Some(pending) if pending.versions.is_empty() => self.image[cell as usize],
-            Some(pending) => pending.versions[pending.versions.len() - 1].value,
-            None => self.image[cell as usize],
+            Some(Pending { versions, .. }) if !versions.is_empty() => {
+                versions[versions.len() - 1].value
+            }
+            _ => self.image[cell as usize],
         }
     }
 
@@ -306,7 +294,6 @@ impl Model {
             cell,
             dead: 0,
             base: self.image[cell as usize],
-            more: Vec::new(),
             versions,
         });
         self.slots[cell as usize] = self.pending.len() as u32;
@@ -365,7 +352,7 @@ impl Model {
                 .rev()
                 .find(|version| !version.nt || version.thread == thread);
             if let Some(version) = covered
-                && version.seq > pending.dead
+                && version.seq > pending.dead.max(self.cut_at)
             {
                 flushed.push((cell, version.seq));
             }
@@ -389,7 +376,6 @@ impl Model {
             self.save(cell);
             let pending = &mut self.pending[slot as usize - 1];
             pending.base = pending.versions[index].value;
-            pending.more.clear();
             pending.versions.drain(..=index);
             if pending.versions.is_empty() {
                 self.image[cell as usize] = pending.base;
@@ -420,10 +406,8 @@ impl Model {
         let last = (end - 1) >> self.shift;
         for cell in first as u32..=last as u32 {
             // Storing a word's own bytes again makes a version only where one is pending already.
-            if self
-                .pending_of(cell)
-                .is_some_and(|pending| !pending.versions.is_empty())
-            {
+            let newest = self.pending_of(cell).and_then(|p| p.versions.last());
+            if newest.is_some_and(|version| version.seq > self.cut_at) {
                 let value = self.latest(cell);
                 self.push_version(cell, value, event);
             }
@@ -448,98 +432,6 @@ impl Model {
         }
         self.grow(len);
         self.len = len;
-    }
-
-    /// The process dies: its flushes never count, and its non-temporal stores have left their buffers.
-    pub(crate) fn kill(&mut self) {
-        self.threads.clear();
-        for index in 0..self.pending.len() {
-            if self.pending[index].versions.iter().any(|v| v.nt) {
-                self.save(self.pending[index].cell);
-                for version in &mut self.pending[index].versions {
-                    version.nt = false;
-                }
-            }
-        }
-    }
-
-    /// The power goes: what each word may hold is now on the medium. Words already read are what was read.
-    pub(crate) fn cut(&mut self) {
-        self.threads.clear();
-        let cells: Vec<u32> = self.pending.iter().map(|pending| pending.cell).collect();
-        for cell in cells {
-            self.save(cell);
-            if self.flags[cell as usize] & AMBIGUOUS == 0 {
-                self.close(cell);
-                continue;
-            }
-            let slot = self.slots[cell as usize] as usize - 1;
-            let pending = &mut self.pending[slot];
-            pending
-                .more
-                .extend(pending.versions.iter().map(|v| (v.value, v.seq)));
-            pending.versions.clear();
-            pending.dead = 0;
-        }
-    }
-
-    fn save(&mut self, cell: u32) {
-        let at = cell as usize;
-        if self.journal_id == 0 || self.journal_stamp[at] == self.journal_id {
-            return;
-        }
-        self.journal_stamp[at] = self.journal_id;
-        let saved = Saved {
-            cell,
-            image: self.image[at],
-            ambiguous: self.flags[at] & AMBIGUOUS != 0,
-            pending: self.pending_of(cell).cloned(),
-        };
-        self.journal.push(saved);
-    }
-
-    /// Everything from here on can be taken back.
-    pub(crate) fn begin_journal(&mut self) -> JournalMark {
-        self.journal_last += 1;
-        JournalMark {
-            start: self.journal.len(),
-            id: std::mem::replace(&mut self.journal_id, self.journal_last),
-            clock: self.clock,
-            len: self.len,
-            threads: self.threads.clone(),
-        }
-    }
-
-    /// How a word was when the journal that `mark` began first met it.
-    pub(crate) fn saved_pending(&self, mark: &JournalMark, cell: u32) -> Option<&Pending> {
-        self.journal[mark.start..]
-            .iter()
-            .find(|saved| saved.cell == cell)
-            .and_then(|saved| saved.pending.as_ref())
-    }
-
-    /// Takes everything since `mark` back.
-    pub(crate) fn roll_back(&mut self, mark: JournalMark) {
-        while self.journal.len() > mark.start {
-            let saved = self.journal.pop().expect("longer than its start");
-            let at = saved.cell as usize;
-            if self.slots[at] != 0 {
-                self.close(saved.cell);
-            }
-            if let Some(pending) = saved.pending {
-                self.pending.push(pending);
-                self.slots[at] = self.pending.len() as u32;
-            }
-            self.image[at] = saved.image;
-            self.flags[at] &= !AMBIGUOUS;
-            if saved.ambiguous {
-                self.flags[at] |= AMBIGUOUS;
-            }
-        }
-        self.journal_id = mark.id;
-        self.clock = mark.clock;
-        self.len = mark.len;
-        self.threads = mark.threads;
     }
 
     /// Chooses a value for an ambiguous word.

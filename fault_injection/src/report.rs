@@ -153,11 +153,14 @@ pub struct Report {
     pub memo_hits: u64,
     /// Crash points inside recoveries.
     pub nested_points: u64,
-    /// Process kills.
+    /// Process kills tried.
     pub kill_steps: u64,
+    /// Moments at which a killed process leaves something else visible; fewer kills than that were sampled.
+    pub kill_points: u64,
     /// Decimal logarithm of the number of images that power cuts at the crash points can leave, nested ones apart.
     pub log10_states: f64,
-    /// Whether every crash state was covered, under the assumptions; false where a budget cut something short.
+    /// Whether every state that a power cut at a crash point or inside a recovery can leave was covered, under the
+    /// assumptions; false where a budget cut something short. Kills are counted apart.
     pub exhaustive: bool,
     /// The first violations, at most [`Explorer::violations_kept`](crate::Explorer::violations_kept).
     pub violations: Vec<Violation>,
@@ -186,10 +189,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} crash points ({} nested, {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
+            "{} crash points ({} nested, {} of {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
             self.crash_points,
             self.nested_points,
             self.kill_steps,
+            self.kill_points,
             self.executions,
             self.memo_hits,
             self.log10_states,

@@ -82,6 +82,8 @@ pub(crate) struct NestedMemo {
 /// The end of a path.
 pub(crate) struct Leaf {
     pub outcome: u32,
+    /// Whether the execution stored anything: without, there is nothing new inside it.
+    pub stores: bool,
     pub nested: Vec<NestedMemo>,
 }
 
@@ -146,12 +148,13 @@ impl Trie {
         *known == step
     }
 
-    pub(crate) fn set_leaf(&mut self, node: u32, outcome: u32) -> Option<u32> {
+    pub(crate) fn set_leaf(&mut self, node: u32, outcome: u32, stores: bool) -> Option<u32> {
         let id = self.leaves.len() as u32;
         match self.step(node) {
             Step::Unknown => {
                 self.leaves.push(Leaf {
                     outcome,
+                    stores,
                     nested: Vec::new(),
                 });
                 self.nodes[node as usize].step = Step::Leaf(id);

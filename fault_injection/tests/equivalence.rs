@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use everline::media::Media;
+use everline::media::{Checksum, Media};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 use everline_crash::{CrashMedia, Explorer, PointKind, on_thread};
 
@@ -29,6 +29,8 @@ enum Op {
     Reaffirm(usize),
     Invoke(u64),
     Ack(u64),
+    /// The process dies; only in programs that the reference puts together.
+    Kill,
 }
 
 type Program = Vec<(u16, Op)>;
@@ -103,6 +105,7 @@ fn run(media: &CrashMedia, thread: u16, op: Op) {
         Op::Reaffirm(word) => media.reaffirm(ByteRange::at(PLACES[word], 8).expect("small")),
         Op::Invoke(id) => media.invoke(id),
         Op::Ack(id) => media.ack(id),
+        Op::Kill => unreachable!("the explorer kills on its own"),
     });
 }
 
@@ -152,10 +155,7 @@ fn possible(
                 continue;
             }
             // What this fence covers: since the thread's fence before, its own NT stores and what its flushes saw.
-            let since = program[..now]
-                .iter()
-                .rposition(|(by, op)| by == thread && (fences(*op) || *op == Op::FailedFence))
-                .map_or(0, |index| index + 1);
+            let since = since_fence(program, now, *thread);
             let mut covered: Option<usize> = None;
             for (index, version) in versions[word].iter().enumerate() {
                 let (time, by, nt, _) = *version;
@@ -171,9 +171,9 @@ fn possible(
                 let own = |time: usize| {
                     time < at || (time == at && matches!(program[at].1, Op::Reaffirm(_)))
                 };
-                let newest = versions[word]
-                    .iter()
-                    .rposition(|(time, by, nt, _)| own(*time) && (!nt || by == thread));
+                let newest = versions[word].iter().rposition(|(time, by, nt, _)| {
+                    own(*time) && (!nt || by == thread || drained(program, *time, at))
+                });
                 let clean_then = clean_at(program, &versions[word], word, at);
                 if let Some(newest) = newest
                     && clean_then.is_none_or(|clean| newest > clean)
@@ -202,6 +202,24 @@ fn possible(
     })
 }
 
+/// Where what a fence of `thread` at `now` may cover begins: behind its fence before, or the death of its process.
+fn since_fence(program: &[(u16, Op)], now: usize, thread: u16) -> usize {
+    use Op::{CasFails, FailedFence, Fence, Kill, Or};
+    let ends = |(by, op): &(u16, Op)| match op {
+        Kill => true,
+        Fence | FailedFence | Or(..) | CasFails(_) => *by == thread,
+        _ => false,
+    };
+    program[..now].iter().rposition(ends).map_or(0, |at| at + 1)
+}
+
+/// Whether a process died between the two: its buffers have drained into the cache.
+fn drained(program: &[(u16, Op)], stored: usize, flushed: usize) -> bool {
+    program[stored..flushed]
+        .iter()
+        .any(|(_, op)| *op == Op::Kill)
+}
+
 /// The newest version that a failed fence before `at` left clean.
 fn clean_at(
     program: &[(u16, Op)],
@@ -215,16 +233,7 @@ fn clean_at(
         if *op != Op::FailedFence {
             continue;
         }
-        let since = before[..now]
-            .iter()
-            .rposition(|(by, op)| {
-                by == thread
-                    && matches!(
-                        op,
-                        Op::Fence | Op::Or(..) | Op::CasFails(_) | Op::FailedFence
-                    )
-            })
-            .map_or(0, |index| index + 1);
+        let since = since_fence(before, now, *thread);
         for (step, (by, op)) in before.iter().enumerate().take(now).skip(since) {
             if by != thread {
                 continue;
@@ -233,7 +242,8 @@ fn clean_at(
                 Op::Flush(of) | Op::Reaffirm(of) if of / 2 == word / 2 => {
                     let reaffirm = matches!(op, Op::Reaffirm(_));
                     versions.iter().rposition(|(time, by, nt, _)| {
-                        (*time < step || (*time == step && reaffirm)) && (!nt || by == thread)
+                        (*time < step || (*time == step && reaffirm))
+                            && (!nt || by == thread || drained(program, *time, step))
                     })
                 }
                 Op::Nt(..) => versions.iter().rposition(|(time, ..)| *time == step),
@@ -263,7 +273,12 @@ fn every(sets: &[BTreeSet<u64>; WORDS]) -> Vec<Words> {
 }
 
 /// A recovery: reads in an order that depends on what it finds, and mends. The same text runs on both sides.
-fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(Op)) -> Vec<u64> {
+fn recover(
+    load: &mut dyn FnMut(usize) -> u64,
+    verify: &mut dyn FnMut(u64) -> bool,
+    shape: u64,
+    act: &mut dyn FnMut(Op),
+) -> Vec<u64> {
     let mut seen = Vec::new();
     let first = (shape % 4) as usize;
     seen.push(load(first));
@@ -273,8 +288,14 @@ fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(O
         let third = (second + 1) % WORDS;
         seen.push(load(third));
     }
+    if shape & 256 != 0 {
+        seen.push(u64::from(verify(seen[0] % 3)));
+    }
     if shape & 8 != 0 {
         let home = (shape >> 4) as usize % WORDS;
+        if shape & 1024 != 0 {
+            act(Op::Reaffirm(second));
+        }
         act(Op::Store64(home, seen[0] + 1));
         if shape & 64 != 0 {
             act(Op::Flush(home));
@@ -288,8 +309,30 @@ fn recover(load: &mut dyn FnMut(usize) -> u64, shape: u64, act: &mut dyn FnMut(O
         act(Op::Flush(flag));
         act(Op::Fence);
         seen.push(load(flag));
+        if shape & 512 != 0 {
+            seen.push(u64::from(verify(1)));
+            seen.push(load(0));
+        }
     }
     seen
+}
+
+/// A weak checksum: many mixtures match.
+struct Modulo {
+    want: u64,
+    have: u64,
+}
+
+impl Checksum for Modulo {
+    fn reset(&mut self) {
+        self.have = 0;
+    }
+    fn update(&mut self, bytes: &[u8]) {
+        self.have += bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    }
+    fn matches(&self) -> bool {
+        self.have % 3 == self.want
+    }
 }
 
 /// What was reached: events before the crash, acknowledged, in flight, answer of recovery.
@@ -299,7 +342,13 @@ type Seen = BTreeSet<(usize, Vec<u64>, Vec<u64>, Vec<u64>)>;
 fn recover_on(words: &Words, shape: u64) -> (Vec<u64>, Program) {
     let live = RefCell::new(*words);
     let done = RefCell::new(Vec::new());
-    let seen = recover(&mut |word| live.borrow()[word], shape, &mut |op| {
+    let mut verify = |want| {
+        let live = live.borrow();
+        let bytes = live[..2].iter().flat_map(|word| word.to_le_bytes());
+        bytes.map(u64::from).sum::<u64>() % 3 == want
+    };
+    let mut load = |word: usize| live.borrow()[word];
+    let seen = recover(&mut load, &mut verify, shape, &mut |op| {
         let mut live = live.borrow_mut();
         match op {
             Op::Store64(word, value) | Op::Nt(word, value) => live[word] = value,
@@ -313,9 +362,10 @@ fn recover_on(words: &Words, shape: u64) -> (Vec<u64>, Program) {
     (seen, done.into_inner())
 }
 
-fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
+fn eager(program: &Program, shape: u64, depth: u32) -> [Seen; 3] {
+    let nested = depth > 0;
     let zero = std::array::from_fn(|_| BTreeSet::from([0]));
-    let (mut outer, mut inner) = (Seen::new(), Seen::new());
+    let (mut outer, mut inner, mut killed) = (Seen::new(), Seen::new(), Seen::new());
     for end in 0..=program.len() {
         let prefix = &program[..end];
         let mut acked = Vec::new();
@@ -330,39 +380,89 @@ fn eager(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
                 _ => {}
             }
         }
-        for words in every(&possible(&zero, &[0; WORDS], prefix)) {
-            let (seen, done) = recover_on(&words, shape);
-            outer.insert((end, acked.clone(), open.clone(), seen));
-            if !nested {
-                continue;
-            }
+        if nested {
+            let (seen, done) = recover_on(&latest(prefix), shape);
+            killed.insert((end, acked.clone(), open.clone(), seen));
             for cut in 0..=done.len() {
-                let before = std::array::from_fn(|word| BTreeSet::from([words[word]]));
-                for again in every(&possible(&before, &words, &done[..cut])) {
-                    let (seen, _) = recover_on(&again, shape);
-                    inner.insert((end, acked.clone(), open.clone(), seen));
+                let mut whole = prefix.to_vec();
+                whole.push((0, Op::Kill));
+                whole.extend(&done[..cut]);
+                for words in every(&possible(&zero, &[0; WORDS], &whole)) {
+                    let (seen, done) = recover_on(&words, shape);
+                    let mut meet = |seen| {
+                        killed.insert((end, acked.clone(), open.clone(), seen));
+                    };
+                    meet(seen);
+                    deeper(&words, &done, shape, depth - 1, &mut meet);
                 }
             }
         }
+        for words in every(&possible(&zero, &[0; WORDS], prefix)) {
+            let (seen, done) = recover_on(&words, shape);
+            outer.insert((end, acked.clone(), open.clone(), seen));
+            deeper(&words, &done, shape, depth, &mut |seen| {
+                inner.insert((end, acked.clone(), open.clone(), seen));
+            });
+        }
     }
     inner.extend(outer.iter().cloned());
-    (outer, inner)
+    [outer, inner, killed]
 }
 
-fn lazy(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
+/// What recoveries see after cuts inside a recovery of `words` that did `done`, and inside those.
+fn deeper(words: &Words, done: &Program, shape: u64, depth: u32, meet: &mut dyn FnMut(Vec<u64>)) {
+    if depth == 0 {
+        return;
+    }
+    let before = words.map(|value| BTreeSet::from([value]));
+    for cut in 0..=done.len() {
+        for again in every(&possible(&before, words, &done[..cut])) {
+            let (seen, done) = recover_on(&again, shape);
+            meet(seen);
+            deeper(&again, &done, shape, depth - 1, meet);
+        }
+    }
+}
+
+/// What a program sees at its end.
+fn latest(program: &[(u16, Op)]) -> Words {
+    let mut words = [0; WORDS];
+    for (_, op) in program {
+        match *op {
+            Op::Store64(word, value) | Op::Nt(word, value) => words[word] = value,
+            Op::Store32(word, half, value) => {
+                let kept = words[word] & !(0xFFFF_FFFF << (32 * half));
+                words[word] = kept | u64::from(value) << (32 * half);
+            }
+            Op::Pair(word, value) => {
+                words[word] = u64::from_le_bytes([value as u8; 8]);
+                words[word + 1] = words[word];
+            }
+            Op::Or(word, value) => words[word] |= value,
+            _ => {}
+        }
+    }
+    words
+}
+
+fn lazy(program: &Program, shape: u64, depth: u32) -> ([Seen; 3], bool) {
     let media = CrashMedia::new(ByteLen::new(LEN));
     for (thread, op) in program {
         run(&media, *thread, *op);
     }
-    let (outer, inner) = (RefCell::new(Seen::new()), RefCell::new(Seen::new()));
+    let found = RefCell::new([Seen::new(), Seen::new(), Seen::new()]);
     let report = Explorer::new()
-        .nested_depth(u32::from(nested))
-        .kill_steps(0)
+        .nested_depth(depth)
+        .kill_steps(if depth > 0 { usize::MAX } else { 0 })
         .explore(
             &media.recording(),
             |media| {
                 recover(
                     &mut |word| media.load64(ByteOffset::new(PLACES[word])),
+                    &mut |want| {
+                        let range = ByteRange::at(0, 16).expect("small");
+                        media.verify(range, &mut Modulo { want, have: 0 })
+                    },
                     shape,
                     &mut |op| run(media, 0, op),
                 )
@@ -374,58 +474,90 @@ fn lazy(program: &Program, shape: u64, nested: bool) -> (Seen, Seen) {
                     point.in_flight.to_vec(),
                     seen.clone(),
                 );
-                assert!(point.kind != PointKind::Killed);
-                if point.depth == 0 {
-                    outer.borrow_mut().insert(entry.clone());
+                let [outer, inner, killed] = &mut *found.borrow_mut();
+                match (point.kind, point.depth) {
+                    (PointKind::Killed, _) => drop(killed.insert(entry)),
+                    (_, 0) => drop(outer.insert(entry)),
+                    _ => drop(inner.insert(entry)),
                 }
-                inner.borrow_mut().insert(entry);
                 Ok(())
             },
         );
     report.assert_clean();
     assert!(report.exhaustive);
-    (outer.into_inner(), inner.into_inner())
+    let [outer, mut inner, killed] = found.into_inner();
+    inner.extend(outer.iter().cloned());
+    ([outer, inner, killed], report.assumptions.is_empty())
 }
 
 /// At each crash point exactly the same; and the crash points that were left out would add nothing.
-fn same(expected: &Seen, found: &Seen) -> bool {
+fn same(expected: &Seen, found: &Seen, known: &Seen) -> bool {
     let points: BTreeSet<usize> = found.iter().map(|entry| entry.0).collect();
-    let there = expected.iter().filter(|entry| points.contains(&entry.0));
+    let there = |seen: &Seen| -> Seen {
+        let all = seen.iter().chain(known);
+        all.filter(|entry| points.contains(&entry.0))
+            .cloned()
+            .collect()
+    };
     let anywhere = |seen: &Seen| -> BTreeSet<_> {
         seen.iter()
             .map(|(_, acked, open, answer)| (acked.clone(), open.clone(), answer.clone()))
             .collect()
     };
-    there.eq(found.iter()) && anywhere(expected) == anywhere(found)
+    there(expected) == there(found)
+        && anywhere(&there_and(expected, known)) == anywhere(&there_and(found, known))
 }
 
-fn compare(seed: u64, count: u64, nested: bool, faults: bool) {
+fn there_and(seen: &Seen, known: &Seen) -> Seen {
+    seen.iter().chain(known).cloned().collect()
+}
+
+fn compare(seed: u64, count: u64, depth: u32, faults: bool) {
+    // A long run: EVERLINE_CRASH_FACTOR=100 cargo test --release -p everline-crash --test equivalence
+    let factor = std::env::var("EVERLINE_CRASH_FACTOR").ok();
+    let count = count * factor.and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut random = Random(seed);
+    let mut inexact = 0;
     for number in 0..count {
         let program = program(&mut random, faults);
         let shape = random.next();
-        let expected = eager(&program, shape, nested);
-        let found = lazy(&program, shape, nested);
+        let expected = eager(&program, shape, depth);
+        let (found, exact) = lazy(&program, shape, depth);
+        inexact += u64::from(!exact);
+        // A cut after a kill whose recovery stored nothing is a cut without the kill, and is explored as that.
+        let known = [&Seen::new(), &Seen::new(), &expected[0]];
+        let kinds = if depth > 0 { 3 } else { 1 };
+        let all_same = (0..kinds).all(|kind| match exact {
+            true => same(&expected[kind], &found[kind], known[kind]),
+            false => found[kind].is_subset(&expected[kind]),
+        });
         assert!(
-            same(&expected.0, &found.0) && (!nested || same(&expected.1, &found.1)),
+            all_same,
             "seed {seed:#x}, program {number}, shape {shape:#x}: {program:?}"
         );
     }
-    println!("seed {seed:#x}: {count} programs, nested {nested}, faults {faults}");
+    // Checksums over many mixtures are sampled, and the report says so: then nothing false, not everything.
+    assert!(inexact * 10 < count, "{inexact} of {count}");
+    println!("seed {seed:#x}: {count} programs, {inexact} sampled, depth {depth}");
 }
 
 #[test]
 fn lazy_exploration_reaches_exactly_what_brute_force_reaches() {
-    compare(0x1A2_B3C4_D5E6, 4000, false, false);
+    compare(0x1A2_B3C4_D5E6, 4000, 0, false);
 }
 
 #[test]
 fn failed_fences_leave_exactly_what_the_reference_says() {
-    compare(0x77_1234_5678, 4000, false, true);
+    compare(0x77_1234_5678, 4000, 0, true);
 }
 
 #[test]
 fn nested_cuts_reach_exactly_what_brute_force_reaches() {
-    compare(0xFACE_0000_1111, 1000, true, true);
-    compare(0xFACE_0000_2222, 1000, true, false);
+    compare(0xFACE_0000_1111, 1000, 1, true);
+    compare(0xFACE_0000_2222, 1000, 1, false);
+}
+
+#[test]
+fn cuts_nested_twice_reach_exactly_what_brute_force_reaches() {
+    compare(0xD0_0B1E_0001, 40, 2, true);
 }

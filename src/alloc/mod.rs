@@ -80,6 +80,8 @@ pub(crate) trait Staging {
     fn clear(&mut self, word: ByteOffset, mask: u64) -> Result<(), StageFull>;
     /// How much is staged so far; what is staged later can be dropped by itself.
     fn mark(&self) -> u64;
+    /// Drops what was staged from `mark` on.
+    fn drop_from(&mut self, mark: u64);
     /// What a word will be once the ops staged so far are applied to `home`.
     fn overlay64(&self, at: ByteOffset, home: u64) -> u64;
 }

@@ -292,11 +292,13 @@ impl Heap {
         Ok(())
     }
 
-    /// Reserves outside a transaction; `None` where a slab must be taken into use first.
+    /// Reserves outside a transaction, with a `thorough` look at every slab or a short one; `None` where a slab
+    /// must be taken into use first.
     pub(crate) fn reserve<M: Media>(
         &self,
         pool: &Pool<M>,
         request: &Request,
+        thorough: bool,
     ) -> Result<Option<(ByteRange, Grant)>, AllocError> {
         match self.size(pool, request)? {
             Sized::Huge { slabs } => {
@@ -306,9 +308,8 @@ impl Heap {
             Sized::Class(class) => {
                 let shape = *self.shape(class)?;
                 let mut state = self.state.lock();
-                let Some(found) =
-                    self.word_in_use(pool, &mut state, class, &shape, SCAN_AT_ONCE)?
-                else {
+                let scan = if thorough { u64::MAX } else { SCAN_AT_ONCE };
+                let Some(found) = self.word_in_use(pool, &mut state, class, &shape, scan)? else {
                     return Ok(None);
                 };
                 let word = word_at(pool.geometry(), &found);

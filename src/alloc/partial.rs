@@ -13,9 +13,10 @@ use crate::mem::List;
 pub(super) struct Partials {
     #[cfg(feature = "alloc")]
     stacks: Vec<Vec<u32>>,
-    /// One bit a slab: it stands in a stack.
+    /// By slab: in which class's stack it was put last, counted from 1; 0 is none. What an earlier class's stack
+    /// still holds of it is stale.
     #[cfg(feature = "alloc")]
-    listed: Vec<u64>,
+    listed: Vec<u8>,
     #[cfg(not(feature = "alloc"))]
     stacks: [List<u32, 4>; CLASS_COUNT_MAX],
     /// A slab was dropped for lack of room.
@@ -35,16 +36,16 @@ impl Partials {
         }
     }
 
-    /// Lists `slab` unless it is listed.
+    /// Lists `slab` for `class` unless it is listed there.
     pub fn push(&mut self, class: u8, slab: u64) {
         #[cfg(feature = "alloc")]
         {
-            let (word, bit) = ((slab / 64) as usize, 1 << (slab % 64));
-            if self.listed.len() <= word {
-                self.listed.resize(word + 1, 0);
+            let index = slab as usize;
+            if self.listed.len() <= index {
+                self.listed.resize(index + 1, 0);
             }
-            if self.listed[word] & bit == 0 {
-                self.listed[word] |= bit;
+            if self.listed[index] != class + 1 {
+                self.listed[index] = class + 1;
                 self.stacks[usize::from(class)].push(slab as u32);
             }
         }
@@ -70,8 +71,8 @@ impl Partials {
     pub fn pop(&mut self, class: u8) {
         if let Some(_slab) = self.stacks[usize::from(class)].pop() {
             #[cfg(feature = "alloc")]
-            {
-                self.listed[(_slab / 64) as usize] &= !(1 << (_slab % 64));
+            if self.listed[_slab as usize] == class + 1 {
+                self.listed[_slab as usize] = 0;
             }
         }
     }

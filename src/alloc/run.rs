@@ -153,6 +153,9 @@ impl Heap {
                 break;
             }
             if self.stage_run_free(pool, slab, 1, stage).is_err() {
+                // A slab is freed by two ops; one of them alone would leave a head that is not in use.
+                stage.drop_from(run.staged_at);
+                state.runs.retain(|held| *held != run);
                 break;
             }
             count += 1;
@@ -268,6 +271,13 @@ impl Heap {
             }
         }
         None
+    }
+
+    /// Whether the log has a block of the heap.
+    pub(crate) fn has_lent(&self) -> bool {
+        let state = self.state.lock();
+        let mut runs = state.runs.as_slice().iter();
+        runs.any(|run| run.holder == Holder::Log)
     }
 
     /// Takes a lent block back, once a checkpoint has passed it.

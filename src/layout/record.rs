@@ -144,7 +144,7 @@ impl OpWord {
         } else {
             (self.0 >> 51, 8)
         };
-        let at = self.0 & (1 << 48) - 1;
+        let at = self.0 & ((1 << 48) - 1);
         match (kind, len) {
             (OpKind::Set | OpKind::Clear, 8) if at & 7 == 0 => {}
             (OpKind::Set | OpKind::Clear, _) | (_, 0) => return None,

@@ -264,7 +264,7 @@ impl MapEntry {
 
     /// What the entry of `slab` says; `None` where its check is wrong.
     pub fn decode(self, slab: u64) -> Option<MapEntryKind> {
-        let low = self.0 & (1 << 48) - 1;
+        let low = self.0 & ((1 << 48) - 1);
         if self.0 >> 48 != Self::check(low, slab) {
             return None;
         }

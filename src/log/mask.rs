@@ -2,9 +2,9 @@
 
 #[cfg(not(feature = "alloc"))]
 use super::walk::walkers;
-use crate::layout::{Corrupt, Geometry, PoolId, Slot};
+use crate::layout::{Corrupt, Geometry, Slot};
 #[cfg(not(feature = "alloc"))]
-use crate::layout::{OpKind, RecordKind};
+use crate::layout::{OpKind, PoolId, RecordKind};
 use crate::media::Media;
 use crate::units::ByteRange;
 
@@ -170,6 +170,7 @@ impl Masks {
 pub(super) struct Source<'s, M> {
     pub media: &'s M,
     pub geometry: &'s Geometry,
+    #[cfg(not(feature = "alloc"))]
     pub pool_id: &'s PoolId,
     pub slot: &'s Slot,
 }

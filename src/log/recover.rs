@@ -109,6 +109,7 @@ pub fn recover<M: Media>(
     let source = Source {
         media,
         geometry,
+        #[cfg(not(feature = "alloc"))]
         pool_id: pool.id(),
         slot: &slot,
     };

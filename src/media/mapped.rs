@@ -4,12 +4,16 @@
 //!
 //! `store, flush, store, flush, fence` compiles to `mov, clwb, mov, clwb, sfence` with one bounds check and one
 //! dispatch branch a range; `tests/disassembly.rs` holds it to that.
-#![allow(unsafe_code, clippy::disallowed_types, clippy::disallowed_methods)]
+#![allow(unsafe_code)]
 
 use core::convert::Infallible;
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+#[cfg(target_has_atomic = "64")]
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
 use everline_arch::{self as arch, FlushKind};
+#[cfg(not(target_has_atomic = "64"))]
+use portable_atomic::AtomicU64;
 
 use super::{Domain, Durability, Media};
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};

@@ -4,7 +4,7 @@ use super::TxError;
 use super::manager::{LaneState, Manager};
 use super::memory::{Buffer, Stage};
 use crate::alloc::StageFull;
-use crate::layout::RootSlot;
+use crate::layout::{RECORD_HEADER_BYTES, RootSlot};
 use crate::media::Media;
 use crate::persist::Pending;
 use crate::sync::Guard;
@@ -26,6 +26,16 @@ pub struct Tx<'e, M: Media> {
     pub(super) fresh: Option<Pending<'e, M>>,
     /// Bytes in `lane.ranges`.
     pub(super) undo_bytes: u64,
+    pub(super) floor: Floor,
+}
+
+/// Where the running member of a group began: what lies before belongs to members that may outlive it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Floor {
+    /// Bytes of staged ops.
+    pub staged: usize,
+    /// Number of ranges with before-images.
+    pub ranges: usize,
 }
 
 /// The least memory that can be lent to a transaction.
@@ -86,6 +96,10 @@ impl<M: Media> Manager<M> {
             scratch: Some(scratch),
             fresh: None,
             undo_bytes: 0,
+            floor: Floor {
+                staged: RECORD_HEADER_BYTES,
+                ranges: 0,
+            },
         }
     }
 }

@@ -25,7 +25,13 @@ impl<'e, M: Media> Tx<'e, M> {
     #[inline]
     pub fn commit(mut self) -> Result<Receipt, TxError<M::SyncError>> {
         let durability = self.manager.pool.media().durability();
-        if self.stage().is_empty() && self.lane.ranges.as_slice().is_empty() && self.fresh.is_none()
+        // Images of a snapshot that was refused half-way need a record behind them: without one, a later recovery
+        // would take them for those of an open transaction.
+        let logged = self.lane.cursor.undo_count > 0;
+        if self.stage().is_empty()
+            && self.lane.ranges.as_slice().is_empty()
+            && self.fresh.is_none()
+            && !logged
         {
             self.retire_memory();
             return Ok(Receipt {

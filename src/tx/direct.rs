@@ -12,13 +12,14 @@ impl<'e, M: Media> Tx<'e, M> {
     ///
     /// The commit makes them durable before its record, and masks older log records of the range. The block
     /// must be fresh: bytes of an object that was live before would be lost by an abort.
-    /// Errors: outside the heap, or the caller's staging memory is full. Cost: one more wait at commit, however
+    /// Errors: outside the heap, poisoned, or the caller's staging memory is full. Cost: one more wait at commit, however
     /// many calls.
     pub fn write_fresh(
         &mut self,
         at: ByteOffset,
         bytes: &[u8],
     ) -> Result<(), TxError<M::SyncError>> {
+        self.manager.may_change()?; // keeps O3
         let range = self.changeable(at, bytes.len() as u64)?;
         self.stage_mut()
             .cover(range)
@@ -29,6 +30,7 @@ impl<'e, M: Media> Tx<'e, M> {
 
     /// Fills a fresh range with zeros, past cache and log. As [`Tx::write_fresh`].
     pub fn zero_fresh(&mut self, range: ByteRange) -> Result<(), TxError<M::SyncError>> {
+        self.manager.may_change()?; // keeps O3
         let range = self.changeable(range.start(), range.len().get())?;
         self.stage_mut()
             .cover(range)

@@ -1,7 +1,7 @@
 //! Group commit: several members on one lane, one record, one wait; all of them or none survive a crash.
 
+use super::begin::Floor;
 use super::{Tx, TxError};
-use crate::layout::RECORD_HEADER_BYTES;
 use crate::log::undo;
 use crate::media::Media;
 
@@ -15,11 +15,17 @@ impl<'e, M: Media> Tx<'e, M> {
         &mut self,
         member: impl FnOnce(&mut Tx<'e, M>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let savepoint = self.stage_mut().savepoint();
+        let outer = self.floor;
+        self.floor = Floor {
+            staged: self.stage_mut().savepoint(),
+            ranges: self.lane.ranges.as_slice().len(),
+        };
+        let savepoint = self.floor.staged;
         let undo_count = self.lane.cursor.undo_count;
         let outcome = member(self);
+        self.floor = outer;
         if outcome.is_err() {
-            self.drop_staged(savepoint.max(RECORD_HEADER_BYTES));
+            self.drop_staged(savepoint);
             let newer = self.lane.cursor.undo_count - undo_count;
             let (media, geometry) = (self.manager.pool.media(), self.manager.pool.geometry());
             undo(

@@ -166,10 +166,14 @@ impl<M: Media> Manager<M> {
         }
     }
 
-    /// Under pressure: takes back what lanes without a transaction keep of the heap, and makes slabs without
-    /// live objects free again, in a transaction of its own on a lane that happens to be free. Answers whether
-    /// anything may have become free. Cost: one wait, or none.
+    /// Under pressure: takes back what the log borrowed and needs no more, what lanes without a transaction keep of
+    /// the heap, and slabs without live objects, in a transaction of its own on a lane that happens to be free.
+    /// Answers whether slabs became free; there may be more of them. Cost: up to three waits, or none.
     pub(super) fn free_emptied(&self) -> bool {
+        let retired = self.heap.has_lent()
+            && self
+                .checkpoint()
+                .is_ok_and(|report| report.retired_bytes > 0);
         for lane in self.lanes.iter() {
             if let Some(mut state) = lane.0.try_lock() {
                 self.heap.release(self.pool.geometry(), &mut state.cache);
@@ -177,12 +181,12 @@ impl<M: Media> Manager<M> {
         }
         let mut memory = [0u8; RECLAIM_BYTES];
         let Some(lane) = self.lanes.iter().find_map(|lane| lane.0.try_lock()) else {
-            return true;
+            return retired;
         };
         let mut tx = self.start_in(lane, &mut memory);
         match tx.stage_emptied() {
             Ok(1..) => tx.commit().is_ok(),
-            _ => false,
+            _ => retired,
         }
     }
 }

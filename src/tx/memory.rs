@@ -249,27 +249,38 @@ impl<'b> Stage<'b> {
         }
     }
 
-    /// A store in place at `range` is younger than what is staged for the same bytes.
-    pub fn patch(&mut self, range: ByteRange, value: &[u8]) {
+    /// A store in place at `range` is younger than what is staged for the same bytes. Ops before `floor` are left
+    /// alone, since they outlive what is staged behind it: a younger op speaks for them.
+    pub fn patch(&mut self, range: ByteRange, value: &[u8], floor: usize) -> Result<(), StageFull> {
         if self.hull.and_then(|hull| hull.intersect(range)).is_none() {
-            return;
+            return Ok(());
         }
+        let (mut older, mut whole) = (false, false);
         let mut at = RECORD_HEADER_BYTES;
         while at < self.len {
             let Some(op) = op_at(&self.buffer.bytes()[..self.len], at) else {
-                return;
+                return Ok(());
             };
             if let (OpKind::Write, Some(common)) = (op.kind, op.range.intersect(range)) {
-                let from = (common.start().get() - range.start().get()) as usize;
-                let into = at
-                    + op.body as usize
-                    + (common.start().get() - op.range.start().get()) as usize;
-                let count = common.len().get() as usize;
-                self.buffer.bytes_mut()[into..into + count]
-                    .copy_from_slice(&value[from..from + count]);
+                if at < floor {
+                    older = true;
+                } else {
+                    whole |= common == range;
+                    let from = (common.start().get() - range.start().get()) as usize;
+                    let into = at
+                        + op.body as usize
+                        + (common.start().get() - op.range.start().get()) as usize;
+                    let count = common.len().get() as usize;
+                    self.buffer.bytes_mut()[into..into + count]
+                        .copy_from_slice(&value[from..from + count]);
+                }
             }
             at += op.stride() as usize;
         }
+        if older && !whole {
+            self.write_with(range, |bytes| bytes.copy_from_slice(value))?;
+        }
+        Ok(())
     }
 
     /// The record's bytes with padding; ready for a header.
@@ -282,6 +293,7 @@ impl<'b> Stage<'b> {
     }
 
     /// Gives the memory back.
+    #[cfg(feature = "alloc")]
     pub fn into_buffer(self) -> Buffer<'b> {
         self.buffer
     }
@@ -304,6 +316,10 @@ impl Staging for Stage<'_> {
 
     fn mark(&self) -> u64 {
         self.len as u64
+    }
+
+    fn drop_from(&mut self, mark: u64) {
+        self.truncate(mark as usize);
     }
 
     fn overlay64(&self, at: ByteOffset, home: u64) -> u64 {

@@ -19,46 +19,65 @@ pub struct Reservation<'e, M: Media> {
 
 impl<M: Media> Manager<M> {
     /// Reserves a block. Errors: see [`AllocError`]; also those of a commit, where a slab must be taken into use
-    /// first. Cost: no wait; one for each slab taken into use.
+    /// first. Cost: no wait; one for each slab taken into use, and under pressure as [`Tx::alloc`].
     #[cfg(feature = "alloc")]
     pub fn reserve(&self, request: Request) -> Result<Reservation<'_, M>, TxError<M::SyncError>> {
-        self.reserve_with(request, || self.begin())
+        self.reserve_with(request, || self.begin()?.prepare_slab(&request))
     }
 
     /// As [`Manager::reserve`], staging in `memory` where a slab must be taken into use.
-    pub fn reserve_in<'e>(
-        &'e self,
+    pub fn reserve_in(
+        &self,
         request: Request,
-        memory: &'e mut [u8],
-    ) -> Result<Reservation<'e, M>, TxError<M::SyncError>> {
-        self.reserve_with(request, || self.begin_in(memory))
+        memory: &mut [u8],
+    ) -> Result<Reservation<'_, M>, TxError<M::SyncError>> {
+        self.reserve_with(request, || {
+            self.begin_in(&mut *memory)?.prepare_slab(&request)
+        })
     }
 
-    fn reserve_with<'e>(
-        &'e self,
+    fn reserve_with(
+        &self,
         request: Request,
-        begin: impl FnOnce() -> Result<Tx<'e, M>, TxError<M::SyncError>>,
-    ) -> Result<Reservation<'e, M>, TxError<M::SyncError>> {
+        mut prepare: impl FnMut() -> Result<(), TxError<M::SyncError>>,
+    ) -> Result<Reservation<'_, M>, TxError<M::SyncError>> {
         self.may_change()?;
-        let mut found = match self.heap.reserve(&self.pool, &request) {
-            Err(AllocError::NoSpace { .. }) if self.free_emptied() => {
-                self.heap.reserve(&self.pool, &request)?
+        loop {
+            if let Some(found) = self.try_reserve(&request, false)? {
+                return Ok(found);
             }
+            let prepared = match prepare() {
+                Err(TxError::Alloc(AllocError::NoSpace { .. })) => false,
+                outcome => outcome.map(|()| true)?,
+            };
+            if let Some(found) = self.try_reserve(&request, true)? {
+                return Ok(found);
+            }
+            if !prepared && !self.free_emptied() {
+                let bytes = request.bytes();
+                return self
+                    .try_reserve(&request, true)?
+                    .ok_or(AllocError::NoSpace { bytes }.into());
+            }
+        }
+    }
+
+    /// One attempt; `None` where there is no space, or none without another slab.
+    fn try_reserve(
+        &self,
+        request: &Request,
+        thorough: bool,
+    ) -> Result<Option<Reservation<'_, M>>, TxError<M::SyncError>> {
+        let found = match self.heap.reserve(&self.pool, request, thorough) {
+            Err(AllocError::NoSpace { .. }) => None,
             outcome => outcome?,
         };
-        if found.is_none() {
-            begin()?.prepare_slab(&request)?;
-            found = self.heap.reserve(&self.pool, &request)?;
-        }
-        let (block, grant) = found.ok_or(AllocError::NoSpace {
-            bytes: request.bytes(),
-        })?;
-        Ok(Reservation {
+        Ok(found.map(|(block, grant)| Reservation {
             manager: self,
             block,
             grant: Some(grant),
             stored: false,
-        })
+        }))
     }
 }
 
@@ -79,12 +98,17 @@ impl<M: Media> Tx<'_, M> {
     }
 
     /// Makes a reserved block live with this transaction, with the bytes stored through the reservation; an
-    /// abort makes it free. Errors: the caller's staging memory is full. Cost: no wait; one more at commit where
-    /// bytes were stored.
+    /// abort makes it free. Errors: reserved in another pool, or the caller's staging memory is full. Cost: no
+    /// wait; one more at commit where bytes were stored.
     pub fn publish(
         &mut self,
         mut reservation: Reservation<'_, M>,
     ) -> Result<ByteRange, TxError<M::SyncError>> {
+        if !core::ptr::eq(reservation.manager, self.manager) {
+            // Dropping it cancels it where it came from.
+            let range = reservation.block;
+            return Err(TxError::OutOfBounds { range });
+        }
         let Some(grant) = reservation.grant else {
             unreachable!("taken out only here and in drop")
         };

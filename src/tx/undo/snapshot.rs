@@ -32,13 +32,14 @@ impl<'e, M: Media> Tx<'e, M> {
     /// Makes the before-images of `ranges` durable; until the guard is gone, stores to them go in place.
     ///
     /// Errors: a range outside root slots and heap, no log space, no memory for the list (all: nothing may be
-    /// stored to the new ranges, the transaction goes on), [`TxError::Sync`] (poisoned). Cost: one wait for the
+    /// stored to the new ranges, the transaction goes on), poisoned, [`TxError::Sync`]. Cost: one wait for the
     /// whole batch; none where every range has its before-image already. Crash: recovery restores the oldest
     /// image of each byte unless the transaction committed.
     pub fn snapshot(
         &mut self,
         ranges: &[ByteRange],
     ) -> Result<InPlace<'_, 'e, M>, TxError<M::SyncError>> {
+        self.manager.may_change()?; // keeps O3
         for range in ranges {
             self.changeable(range.start(), range.len().get())?;
         }
@@ -56,7 +57,8 @@ impl<'e, M: Media> Tx<'e, M> {
     fn log_images(&mut self, ranges: &[ByteRange]) -> Result<(), TxError<M::SyncError>> {
         let known = self.lane.ranges.as_slice().len();
         for range in ranges.iter().filter(|range| !range.is_empty()) {
-            let earlier = self.lane.ranges.as_slice();
+            // A member that fails restores its own images only, so it takes one even where another has.
+            let earlier = &self.lane.ranges.as_slice()[self.floor.ranges..];
             let compared = &earlier[..earlier.len().min(COMPARED_RANGES_MAX)];
             if compared.iter().any(|earlier| earlier.contains(*range)) {
                 continue;
@@ -208,6 +210,7 @@ impl<M: Media> InPlace<'_, '_, M> {
             .ranges
             .as_slice()
             .iter()
+            .skip(self.tx.floor.ranges)
             .any(|snapshot| snapshot.contains(range));
         if range.len().get() == len && held {
             Ok(range)
@@ -216,12 +219,25 @@ impl<M: Media> InPlace<'_, '_, M> {
         }
     }
 
-    /// Stores `bytes` in place. Errors: not within one range of a snapshot; nothing stored. Cost: no wait.
+    /// What is staged for `range` follows the store that is about to be made.
+    fn overrule(&mut self, range: ByteRange, bytes: &[u8]) -> Result<(), TxError<M::SyncError>> {
+        self.tx.manager.may_change()?;
+        let floor = self.tx.floor.staged;
+        self.tx
+            .stage_mut()
+            .patch(range, bytes, floor)
+            .map_err(|full| self.tx.stage_full(full))
+    }
+
+    /// Stores `bytes` in place.
+    ///
+    /// Errors: not within one range of a snapshot (in a group: of the running member), poisoned, or the caller's
+    /// staging memory is full; nothing stored. Cost: no wait.
     #[inline]
     pub fn store(&mut self, at: ByteOffset, bytes: &[u8]) -> Result<(), TxError<M::SyncError>> {
         let range = self.covered(at, bytes.len() as u64)?;
+        self.overrule(range, bytes)?;
         self.tx.manager.pool.media().write(at, bytes);
-        self.tx.stage_mut().patch(range, bytes);
         Ok(())
     }
 
@@ -232,8 +248,8 @@ impl<M: Media> InPlace<'_, '_, M> {
         if !at.is_aligned(8) {
             return Err(TxError::NotSnapshotted { range });
         }
+        self.overrule(range, &value.to_le_bytes())?;
         self.tx.manager.pool.media().store64(at, value);
-        self.tx.stage_mut().patch(range, &value.to_le_bytes());
         Ok(())
     }
 
