@@ -172,6 +172,10 @@ pub(super) struct Source<'s, M> {
     pub media: &'s M,
     pub geometry: &'s Geometry,
     #[cfg(not(feature = "alloc"))]
+    #[cfg_attr(
+        feature = "alloc",
+        allow(dead_code, reason = "read only where the log is read again")
+    )]
     pub pool_id: &'s PoolId,
     pub slot: &'s Slot,
 }
