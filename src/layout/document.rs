@@ -15,6 +15,8 @@ pub fn format_document() -> String {
         Shared::TABLE,
         RecordHeader::TABLE,
         SlabHeader::TABLE,
+        DirectoryRoot::TABLE,
+        DirectoryEntry::TABLE,
     ] {
         text.push_str(&struct_section(&table));
     }
@@ -146,5 +148,8 @@ const LIMITS: &str = "
 | alignment | 1 | 4,096 |
 | layout name | 0 | 64 bytes of UTF-8 |
 | root slots | - | 64, 48 of them the application's |
+| region | 0 bytes from data, 1 byte otherwise | as an object |
+| regions | 0 | 4,294,967,280 |
+| region name | none, or 1 byte | 255 bytes of UTF-8 |
 | one COMMIT | 40 bytes | 4 GiB less 64 bytes, and what the heap can lend as an extension |
 ";

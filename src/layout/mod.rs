@@ -12,6 +12,7 @@
 //! L3  every gap is a named field that is zero, and readers check it.
 
 mod corrupt;
+mod directory;
 #[cfg(feature = "alloc")]
 mod document;
 mod field;
@@ -23,6 +24,10 @@ mod slot;
 mod superblock;
 
 pub use corrupt::Corrupt;
+pub use directory::{
+    DIRECTORY_BLOCK_ENTRIES, DIRECTORY_BLOCKS_MAX, DIRECTORY_ENTRY_HEAD, DirectoryEntry,
+    DirectoryRoot, EntryState, REGION_NAME_BYTES_MAX,
+};
 #[cfg(feature = "alloc")]
 pub use document::format_document;
 pub use field::{Field, Table};

@@ -1,0 +1,119 @@
+//! Why an operation on regions was refused. Unless it says otherwise nothing changed.
+
+use everline::alloc::{AllocError, FreeError};
+use everline::layout::Corrupt;
+use everline::tx::TxError;
+
+use crate::RegionId;
+
+/// Why an operation on regions was refused; `E` is what the medium's fence may fail with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegionError<E: std::error::Error + 'static> {
+    /// No live region has this identifier.
+    #[error(
+        "no region of this pool has the identifier {id}: the region was destroyed or replaced, or the identifier is another pool's; look it up by name"
+    )]
+    InvalidRegion {
+        /// What was given.
+        id: RegionId,
+    },
+    /// No region has this name.
+    #[error("no region is named \"{name}\": list the regions to see which there are")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+    },
+    /// A region has this name already.
+    #[error("a region is named \"{name}\" already: destroy it, replace it, or choose another name")]
+    AlreadyExists {
+        /// What was given.
+        name: String,
+    },
+    /// A region of no bytes.
+    #[error("a region must have at least one byte")]
+    InvalidSize,
+    /// A name that does not fit.
+    #[error("a region's name has at most {max} bytes, not {len}: choose a shorter one")]
+    NameTooLong {
+        /// Bytes of the name.
+        len: usize,
+        /// The most.
+        max: usize,
+    },
+    /// A name that could not be told from others.
+    #[error("{name:?} cannot name a region: {reason}; choose another name")]
+    BadName {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An alignment that no block can have.
+    #[error("an alignment of {align} bytes is not a power of two up to 4096")]
+    BadAlign {
+        /// What was asked for.
+        align: u64,
+    },
+    /// A range that leaves the region.
+    #[error(
+        "{len} bytes at {at} leave the region {id}, which has {region_len}; nothing was touched"
+    )]
+    OutOfBounds {
+        /// Which region.
+        id: RegionId,
+        /// Where in it.
+        at: u64,
+        /// How many bytes.
+        len: u64,
+        /// Bytes of the region.
+        region_len: u64,
+    },
+    /// The pool, or the device under it, is full.
+    #[error("{cause}")]
+    NoSpace {
+        /// Which of them, and what was asked for.
+        cause: AllocError,
+    },
+    /// The directory has as many slots as it can have.
+    #[error("the pool has as many regions as a pool can have: destroy one first")]
+    TooMany,
+    /// The pool was opened read-only.
+    #[error("the pool is open read-only: open it for writing")]
+    ReadOnly,
+    /// A fence failed earlier: nothing is stored any more.
+    #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
+    Poisoned,
+    /// Metadata that cannot be right.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// Anything else that a transaction refuses.
+    #[error(transparent)]
+    Tx(TxError<E>),
+}
+
+impl<E: std::error::Error + 'static> From<TxError<E>> for RegionError<E> {
+    fn from(error: TxError<E>) -> Self {
+        match error {
+            TxError::ReadOnly => RegionError::ReadOnly,
+            TxError::Poisoned => RegionError::Poisoned,
+            TxError::Corrupt(corrupt)
+            | TxError::Alloc(AllocError::Corrupt(corrupt))
+            | TxError::Free(FreeError::Corrupt(corrupt)) => RegionError::Corrupt(corrupt),
+            TxError::Alloc(
+                cause @ (AllocError::NoSpace { .. }
+                | AllocError::TooLarge { .. }
+                | AllocError::Device(_)),
+            ) => RegionError::NoSpace { cause },
+            TxError::Alloc(AllocError::BadAlign { align }) => RegionError::BadAlign { align },
+            TxError::Free(FreeError::Foreign { at } | FreeError::DoubleFree { at }) => {
+                Corrupt::new(at, "the region directory leads to a block that is not live").into()
+            }
+            TxError::OutOfBounds { range } => Corrupt::new(
+                range.start(),
+                "the region directory leads out of the pool's heap",
+            )
+            .into(),
+            other => RegionError::Tx(other),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The store of regions over an open pool.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use everline::engine::Engine;
+use everline::layout::EntryState;
+use everline::media::Media;
+use everline::units::{ByteOffset, Padded};
+
+use crate::directory::{self, Found, View};
+use crate::id::IdParts;
+use crate::index::Index;
+use crate::{RegionError, RegionId};
+
+/// Locks that readers and writers of regions share by slot number.
+const GATES: usize = 64;
+
+/// What a region is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionInfo {
+    /// Its identifier.
+    pub id: RegionId,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its bytes.
+    pub len: u64,
+    /// Bytes of its block in the pool.
+    pub capacity: u64,
+    /// Where its block begins in the pool; 0 for a region without bytes.
+    pub at: ByteOffset,
+    /// Seconds since 1970 at create; 0 where no clock was at hand.
+    pub created_s: u64,
+}
+
+/// The regions of a pool.
+///
+/// Every operation that changes the directory is one transaction on a lane of its own, durable when it returns.
+/// Operations of several threads run in parallel; changes of the directory commit one after another.
+pub struct Regions<M: Media> {
+    engine: Engine<M>,
+    namespace: u32,
+    /// Held by whoever changes the directory, until its commit has returned (R5).
+    index: Mutex<Index>,
+    /// Shared by whoever uses a region's bytes; exclusive while a commit changes its entry (R5).
+    gates: Box<[Padded<RwLock<()>>]>,
+}
+
+impl<M: Media> fmt::Debug for Regions<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Regions")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Media> Regions<M> {
+    /// The regions of an open pool; a pool without any gets its directory with the first one.
+    ///
+    /// Errors: the directory cannot be right. Cost: reads the directory's root, no wait.
+    pub fn open(engine: Engine<M>) -> Result<Self, RegionError<M::SyncError>> {
+        let namespace = match directory::root(&engine)? {
+            Some((_, root)) => root.namespace.get(),
+            None => {
+                let [a, b, c, d, ..] = *engine.pool().id();
+                u32::from_le_bytes([a, b, c, d])
+            }
+        };
+        Ok(Regions {
+            engine,
+            namespace,
+            index: Mutex::default(),
+            gates: (0..GATES).map(|_| Padded::default()).collect(),
+        })
+    }
+
+    /// The pool underneath.
+    pub fn engine(&self) -> &Engine<M> {
+        &self.engine
+    }
+
+    /// Gives the pool back.
+    pub fn into_engine(self) -> Engine<M> {
+        self.engine
+    }
+
+    /// Live regions. Errors: the directory cannot be right. Cost: one look into the directory's root, no wait.
+    pub fn count(&self) -> Result<u64, RegionError<M::SyncError>> {
+        let _still = self.lock_index();
+        directory::live(&self.engine)
+    }
+
+    pub(crate) fn namespace(&self) -> u32 {
+        self.namespace
+    }
+
+    pub(crate) fn lock_index(&self) -> MutexGuard<'_, Index> {
+        // Whoever panicked while holding it has taken its changes back.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn gate(&self, slot: u32) -> RwLockReadGuard<'_, ()> {
+        let gate = &self.gates[slot as usize % GATES].0;
+        gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the gates of `slots`, each once, in order.
+    pub(crate) fn close_gates(&self, slots: &[u32]) -> Vec<RwLockWriteGuard<'_, ()>> {
+        let mut gates: Vec<usize> = slots.iter().map(|slot| *slot as usize % GATES).collect();
+        gates.sort_unstable();
+        gates.dedup();
+        let closed = gates.into_iter().map(|gate| self.gates[gate].0.write());
+        closed
+            .map(|gate| gate.unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    /// The identifier of the region that a live entry describes.
+    pub(crate) fn id_of(&self, slot: u32, generation: u32) -> RegionId {
+        let pool = self.engine.pool();
+        let parts = IdParts {
+            namespace: self.namespace,
+            slot,
+            generation,
+        };
+        RegionId::seal(parts, pool.key(), pool.id())
+    }
+
+    /// Slot and generation in an identifier of this pool.
+    pub(crate) fn parts(&self, id: RegionId) -> Result<IdParts, RegionError<M::SyncError>> {
+        let pool = self.engine.pool();
+        id.open(pool.key(), pool.id())
+            .filter(|parts| parts.namespace == self.namespace)
+            .ok_or(RegionError::InvalidRegion { id })
+    }
+
+    /// The live entry that `id` names, as `view` sees it; its gate is the caller's business.
+    pub(crate) fn find(
+        &self,
+        view: &impl View<M>,
+        id: RegionId,
+        parts: IdParts,
+    ) -> Result<Found, RegionError<M::SyncError>> {
+        directory::entry(view, parts.slot)?
+            .filter(|found| {
+                found.entry.state() == Some(EntryState::Live)
+                    && found.entry.generation.get() == parts.generation
+            })
+            .ok_or(RegionError::InvalidRegion { id })
+    }
+
+    pub(crate) fn info_of(&self, slot: u32, found: &Found) -> RegionInfo {
+        let entry = &found.entry;
+        let name = String::from_utf8_lossy(entry.name());
+        RegionInfo {
+            id: self.id_of(slot, entry.generation.get()),
+            name: (!name.is_empty()).then(|| name.into_owned()),
+            len: entry.len.get(),
+            capacity: entry.capacity.get(),
+            at: ByteOffset::new(entry.at.get()),
+            created_s: entry.created_s.get(),
+        }
+    }
+}
