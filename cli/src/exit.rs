@@ -184,9 +184,24 @@ impl<E: std::error::Error + 'static> From<TxError<E>> for Failure {
 
 impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
     fn from(error: RegionError<E>) -> Self {
-        match error {
-            RegionError::Tx(error) => error.into(),
-            other => Failure::new(Code::Io, "region", other),
-        }
+        let (code, kind) = match error {
+            RegionError::Tx(error) => return error.into(),
+            RegionError::NotFound { .. } => (Code::Io, "not_found"),
+            RegionError::InvalidRegion { .. } => (Code::Io, "invalid_region"),
+            RegionError::AlreadyExists { .. } => (Code::Io, "already_exists"),
+            RegionError::InvalidSize => (Code::Usage, "invalid_size"),
+            RegionError::NameTooLong { .. } | RegionError::BadName { .. } => {
+                (Code::Usage, "bad_name")
+            }
+            RegionError::BadAlign { .. } | RegionError::OutOfBounds { .. } => {
+                (Code::Usage, "out_of_bounds")
+            }
+            RegionError::NoSpace { .. } => (Code::Io, "no_space"),
+            RegionError::TooMany => (Code::Io, "too_many"),
+            RegionError::ReadOnly => (Code::Io, "read_only"),
+            RegionError::Poisoned => (Code::Io, "sync"),
+            RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+        };
+        Failure::new(code, kind, error)
     }
 }

@@ -3,8 +3,8 @@
 //! | line | meaning |
 //! |---|---|
 //! | `ready` | the pool is open |
-//! | `put N` | about to run the staged transaction of file N |
-//! | `open N` | inside the undo transaction of file N: stored in place, not committed |
+//! | `begin N` | the transaction of file N is open |
+//! | `place N` | and its ledger is stored in place, before-image durable (undo) |
 //! | `ack N` | file N is durable |
 //! | `done` | all are |
 
@@ -20,7 +20,7 @@ use everline_region::Regions;
 use serde_json::json;
 
 use super::input;
-use super::workload::{Found, Moment, Way, look, store};
+use super::workload::{Found, Moment, Way, look, prepare, store};
 use crate::exit::Failure;
 use crate::output::Answer;
 
@@ -52,24 +52,20 @@ pub fn run(options: &Options) -> Result<Answer, Failure> {
     let (engine, _opened) = open_file(&options.pool, &OpenOptions::default(), &file)?;
     let regions = Regions::open(engine)?;
     say("ready")?;
+    prepare(&regions)?;
     for (index, item) in items.iter().enumerate() {
-        if look(&regions, &item.name, &item.bytes)? != Found::Whole {
+        if look(&regions, item)? == Found::Absent {
             let mut told = Ok(());
-            store(
-                &regions,
-                Way::of(index),
-                &item.name,
-                &item.bytes,
-                |moment| {
-                    told = match moment {
-                        Moment::Staged => say(&format!("put {index}")),
-                        Moment::InPlace => say(&format!("open {index}")),
-                    };
-                    if moment == Moment::InPlace {
-                        sleep(Duration::from_micros(options.hold_us));
-                    }
-                },
-            )?;
+            store(&regions, Way::of(index), item, |moment| {
+                let word = match moment {
+                    Moment::Begun => "begin",
+                    Moment::InPlace => "place",
+                };
+                told = say(&format!("{word} {index}"));
+                if moment == Moment::InPlace {
+                    sleep(Duration::from_micros(options.hold_us));
+                }
+            })?;
             told?;
         }
         say(&format!("ack {index}"))?;

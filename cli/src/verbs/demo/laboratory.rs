@@ -10,21 +10,17 @@ use everline_region::Regions;
 
 use super::input::Item;
 use super::random::Random;
-use super::workload::{Found, Way, allowed, look, store};
+use super::workload::{Seen, Way, allowed, prepare, store, survey};
 use crate::exit::Failure;
 use crate::progress;
 
 /// Bytes of the simulated pool.
-const POOL_BYTES: u64 = 128 << 10;
+const POOL_BYTES: u64 = 96 << 10;
 /// Files of one recording, and how much of each is stored.
-const FILES: usize = 8;
+const FILES: usize = 6;
 const PIECE_BYTES: (u64, u64) = (40, 400);
 /// Recordings after which an exploration gives up reaching what is wanted.
 const RECORDINGS_MAX: u64 = 400;
-/// Executions at one crash point before sampling takes over; wide before deep.
-const BUDGET_PER_POINT: u64 = 64;
-/// Killed processes with power cuts after them, for each recording.
-const KILL_STEPS: usize = 4;
 
 /// What an exploration of one way found.
 #[derive(Clone, Debug, Default)]
@@ -45,19 +41,23 @@ pub struct Tally {
     pub first: Option<String>,
 }
 
-/// Crash points and states that are wanted of one way.
+/// How far one way is explored.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// Crash points.
+pub struct Effort {
+    /// Crash points that are wanted.
     pub points: u64,
-    /// Crash states.
+    /// Crash states that are wanted.
     pub states: u64,
+    /// Executions at one crash point before sampling takes over.
+    pub budget_per_point: u64,
+    /// Killed processes with power cuts after them, for each recording.
+    pub kill_steps: usize,
 }
 
 /// Explores both ways: undo, then staged.
-pub fn run(items: &[Item], seed: u64, wanted: Wanted) -> Result<[Tally; 2], Failure> {
-    let bar = progress::bar("power cuts (crash points)", 2 * wanted.points);
-    let explore = |way| explore(way, items, seed, wanted, &bar);
+pub fn run(items: &[Item], seed: u64, effort: Effort) -> Result<[Tally; 2], Failure> {
+    let bar = progress::bar("power cuts (crash points)", 2 * effort.points);
+    let explore = |way| explore(way, items, seed, effort, &bar);
     let (undo, staged) = std::thread::scope(|scope| {
         let staged = scope.spawn(|| explore(Way::Staged));
         (explore(Way::Undo), staged.join())
@@ -71,12 +71,12 @@ fn explore(
     way: Way,
     items: &[Item],
     seed: u64,
-    wanted: Wanted,
+    effort: Effort,
     bar: &indicatif::ProgressBar,
 ) -> Result<Tally, Failure> {
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
-    while (tally.points < wanted.points || tally.states < wanted.states)
+    while (tally.points < effort.points || tally.states < effort.states)
         && tally.recordings < RECORDINGS_MAX
         && tally.violations == 0
     {
@@ -84,12 +84,12 @@ fn explore(
         let media = record(way, &pieces)?;
         let report = Explorer::new()
             .seed(random.next())
-            .budget_per_point(BUDGET_PER_POINT)
-            .kill_steps(KILL_STEPS)
+            .budget_per_point(effort.budget_per_point)
+            .kill_steps(effort.kill_steps)
             .explore(
                 &media.recording().start_at_last_mark(),
                 |media| recover(media, &pieces),
-                |point, seen| judge(way, point, seen),
+                judge,
             );
         tally.recordings += 1;
         tally.points += report.crash_points;
@@ -132,61 +132,48 @@ fn pieces(items: &[Item], random: &mut Random) -> Vec<Item> {
 fn record(way: Way, pieces: &[Item]) -> Result<CrashMedia, Failure> {
     let media = CrashMedia::new(ByteLen::new(POOL_BYTES));
     let engine = Engine::create(media.clone(), &CreateOptions::default())?;
-    media.mark();
     let regions = Regions::open(engine)?;
+    prepare(&regions)?;
+    media.mark();
     for (index, piece) in pieces.iter().enumerate() {
         media.invoke(index as u64);
-        store(&regions, way, &piece.name, &piece.bytes, |_moment| {})?;
+        store(&regions, way, piece, |_moment| {})?;
         media.ack(index as u64);
     }
     Ok(media)
 }
 
-/// What a recovered pool holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Seen {
-    /// It could not be opened or read.
-    Failed(String),
-    /// Each file, and how many problems the checks told.
-    Pool { files: Vec<Found>, problems: u64 },
-}
+/// A recovered pool, or why there is none.
+type Recovered = Result<Seen, String>;
 
 /// Opens a crashed medium as any program would, compares every file and checks everything.
-fn recover(media: &CrashMedia, pieces: &[Item]) -> Seen {
+fn recover(media: &CrashMedia, pieces: &[Item]) -> Recovered {
     let opened = Engine::open(media.clone(), &OpenOptions::default());
-    let engine = match opened {
-        Ok((engine, _report)) => engine,
-        Err(error) => return Seen::Failed(error.to_string()),
-    };
-    let looked = Regions::open(engine).and_then(|regions| {
-        let files = pieces
-            .iter()
-            .map(|piece| look(&regions, &piece.name, &piece.bytes))
-            .collect::<Result<_, _>>()?;
-        let mut problems = regions.engine().check(|_problem| {}).problems;
-        regions.check(|_problem| problems += 1);
-        Ok(Seen::Pool { files, problems })
-    });
-    looked.unwrap_or_else(|error| Seen::Failed(error.to_string()))
+    let (engine, _report) = opened.map_err(|error| error.to_string())?;
+    Regions::open(engine)
+        .and_then(|regions| survey(&regions, pieces))
+        .map_err(|error| error.to_string())
 }
 
 /// Every acknowledged file is there, the one in flight all or nothing, nothing else, and the check is clean.
-fn judge(way: Way, point: &Point<'_>, seen: &Seen) -> Result<(), String> {
-    let (files, problems) = match seen {
-        Seen::Failed(reason) => return Err(format!("the pool is lost: {reason}")),
-        Seen::Pool { files, problems } => (files, *problems),
-    };
-    if problems > 0 {
-        return Err(format!("the check tells {problems} problems"));
-    }
-    for (index, found) in files.iter().enumerate() {
+fn judge(point: &Point<'_>, recovered: &Recovered) -> Result<(), String> {
+    let seen = recovered
+        .as_ref()
+        .map_err(|reason| format!("the pool is lost: {reason}"))?;
+    for (index, found) in seen.files.iter().enumerate() {
         let id = index as u64;
         let (acked, begun) = (point.acked.contains(&id), point.in_flight.contains(&id));
-        if !allowed(way, *found, acked, begun) {
+        if !allowed(*found, acked, begun) {
             return Err(format!(
                 "file {index} is {found:?} (acknowledged: {acked}, in flight: {begun})"
             ));
         }
+    }
+    if !seen.ledger_agrees {
+        return Err("the ledger does not count the files that are there".to_string());
+    }
+    if seen.problems > 0 {
+        return Err(format!("the check tells {} problems", seen.problems));
     }
     Ok(())
 }

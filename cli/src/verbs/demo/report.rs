@@ -3,9 +3,9 @@
 use everline::media::Domain;
 use serde_json::{Value, json};
 
+use super::cost::{Times, Waits};
 use super::input::Input;
 use super::laboratory::Tally;
-use super::ledger::{Times, Waits};
 use super::storm::{HOLD, Storm};
 use super::{POINTS, STATES};
 use crate::open::safety;

@@ -14,12 +14,12 @@ use everline::engine::{
     CreateOptions, FileConfig, Identity, OpenOptions, Opened, create_file, open_file,
 };
 use everline::media::Durability;
-use everline::media::file::{FileMedia, FileOptions};
+use everline::media::file::FileOptions;
 use everline_region::Regions;
 
 use super::input::{Input, Item, pack};
 use super::random::Random;
-use super::workload::{Found, Way, allowed, look};
+use super::workload::{Found, Way, allowed, survey};
 use crate::exit::{Code, Failure};
 use crate::progress;
 
@@ -235,11 +235,12 @@ impl Scene<'_> {
             let (word, number) = line.split_once(' ').unwrap_or((&line, ""));
             let index = number.parse().unwrap_or(0);
             match word {
-                "put" | "open" => {
+                "begin" | "place" => {
                     told.begun = Some(index);
                     since = Instant::now();
-                    // The mark may have been passed: what was acknowledged in full is not begun again.
-                    if let Some(plan) = plan.take_if(|plan| plan.index <= index) {
+                    // An undo transaction is met where it is open for a while, a staged one from its begin on.
+                    let mark = (word == "place") == (Way::of(index) == Way::Undo);
+                    if let Some(plan) = plan.take_if(|plan| mark && plan.index <= index) {
                         pause(plan.delay);
                         child.kill()?;
                     }
@@ -269,11 +270,17 @@ impl Scene<'_> {
         if told.killed {
             self.count(told, &opened);
         }
-        let regions = Regions::open(engine)?;
-        self.compare(&regions, told)?;
-        let mut problems = regions.engine().check(|_problem| {}).problems;
-        regions.check(|_problem| problems += 1);
-        self.storm.problems += problems;
+        let seen = survey(&Regions::open(engine)?, self.items)?;
+        for (index, found) in seen.files.iter().enumerate() {
+            let acked = self.acked[index];
+            let begun = told.begun == Some(index);
+            self.storm.compared += u64::from(acked);
+            self.storm.lost += u64::from(!allowed(*found, acked, begun));
+            // Committed and killed before it could say so: from now on it must stay.
+            self.acked[index] |= *found == Found::Whole;
+        }
+        self.storm.lost += u64::from(!seen.ledger_agrees);
+        self.storm.problems += seen.problems;
         Ok(())
     }
 
@@ -289,19 +296,6 @@ impl Scene<'_> {
             Some(Way::Staged) => storm.inside_staged += 1,
             None => {}
         }
-    }
-
-    fn compare(&mut self, regions: &Regions<FileMedia>, told: &Told) -> Result<(), Failure> {
-        for (index, item) in self.items.iter().enumerate() {
-            let found = look(regions, &item.name, &item.bytes)?;
-            let acked = self.acked[index];
-            // The last one begun may be in; and the undo way makes its blank before it says `open`.
-            let next = self.acked.iter().position(|acked| !acked) == Some(index);
-            let begun = next || told.begun == Some(index) || found == Found::Blank;
-            self.storm.compared += u64::from(acked);
-            self.storm.lost += u64::from(!allowed(Way::of(index), found, acked, begun));
-        }
-        Ok(())
     }
 }
 

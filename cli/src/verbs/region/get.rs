@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::unknown;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::for_reading;
@@ -24,11 +23,7 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.pool, global)?;
     let failed = |error| Failure::from(error).at(pool.path.display());
-    let id = pool
-        .regions
-        .by_name(&options.name)
-        .map_err(failed)?
-        .ok_or_else(|| unknown(&pool.path, &options.name))?;
+    let id = pool.regions.by_name(&options.name).map_err(failed)?;
     let bytes = pool.regions.read_all(id).map_err(failed)?;
     pool.read_whole()?;
     let json = if global.json {

@@ -33,15 +33,3 @@ pub fn run(global: &Global, verb: &Verb) -> Result<Answer, Failure> {
         Verb::Rm(options) => rm::run(global, options),
     }
 }
-
-/// There is no region of that name in the pool at `path`.
-fn unknown(path: &std::path::Path, name: &str) -> Failure {
-    Failure::new(
-        crate::exit::Code::Io,
-        "not_found",
-        format_args!(
-            "{}: no region is named \"{name}\"; `everline region ls` lists them",
-            path.display()
-        ),
-    )
-}

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::unknown;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::for_writing;
@@ -24,16 +23,13 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let pool = for_writing(&options.pool, global)?;
     let path = pool.path.clone();
-    let removed = match pool.regions.by_name(&options.name) {
-        Ok(Some(id)) => pool.regions.destroy(id).map(|_| true),
-        Ok(None) => Ok(false),
-        Err(error) => Err(error),
-    };
-    let removed = removed.map_err(|error| Failure::from(error).at(path.display()))?;
+    let removed = pool
+        .regions
+        .by_name(&options.name)
+        .and_then(|id| pool.regions.destroy(id));
+    // The pool was opened and recovered all the same: it is closed before anything is said.
     pool.close()?;
-    if !removed {
-        return Err(unknown(&path, &options.name));
-    }
+    removed.map_err(|error| Failure::from(error).at(path.display()))?;
     let json = json!({"pool": path.display().to_string(), "name": options.name, "removed": true});
     Ok(Answer::ok(
         json,

@@ -72,8 +72,8 @@ pub fn times() -> Result<Times, Failure> {
         windows[0].push(window(|turn| {
             let line = u64::from(turn) * LINE % POOL_BYTES;
             raw.write_nt(ByteOffset::new(line), black_box(&[7; LINE as usize]));
-            let Ok(()) = raw.fence();
-            Ok(())
+            raw.fence()
+                .map_err(|error| Failure::new(Code::Io, "sync", error))
         })?);
         windows[1].push(window(|turn| staged(&engine, word, turn.into()))?);
         windows[2].push(window(|turn| undo(&engine, word, turn.into()))?);
