@@ -1,7 +1,6 @@
 //! An answer: lines for a person, one object for a program.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use serde_json::Value;
 
@@ -36,14 +35,13 @@ pub struct Lines(String);
 impl Lines {
     /// A name and its value.
     pub fn put(&mut self, name: &str, value: impl std::fmt::Display) -> &mut Self {
-        // Writing to a string cannot fail.
-        drop(writeln!(self.0, "{name:<20} {value}"));
+        self.0 += &format!("{name:<20} {value}\n");
         self
     }
 
     /// A line of its own.
     pub fn say(&mut self, line: impl std::fmt::Display) -> &mut Self {
-        drop(writeln!(self.0, "{line}"));
+        self.0 += &format!("{line}\n");
         self
     }
 
@@ -88,10 +86,7 @@ pub fn size(bytes: u64) -> String {
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        drop(write!(text, "{byte:02x}"));
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
