@@ -163,12 +163,15 @@ impl Superblock {
         if this.byte_order.get() == BYTE_ORDER.swap_bytes() {
             return Err(CopyError::OtherEndian);
         }
-        if this.version.get() != FORMAT_VERSION {
+        if this.version.get() > FORMAT_VERSION {
             return Err(CopyError::Version {
                 found: this.version.get(),
             });
         }
         let corrupt = |what| Err(CopyError::Corrupt(Corrupt::new(at, what)));
+        if this.version.get() < FORMAT_VERSION {
+            return corrupt("the superblock has a format version that never was");
+        }
         if this.crc.get() != this.expected_crc() {
             return corrupt("the superblock's checksum does not match");
         }

@@ -59,7 +59,8 @@ impl<M: Media> Tx<'_, M> {
         error: TxError<M::SyncError>,
     ) -> TxError<M::SyncError> {
         match self.roll_back() {
-            Ok(()) => error,
+            // Poisoned by the very failure that is being told.
+            Ok(()) | Err(TxError::Poisoned) => error,
             Err(worse) => worse,
         }
     }
