@@ -214,7 +214,8 @@ impl Scene<'_> {
         let mut told =
             told.map_err(|error| Failure::io("cannot hear the storing process", &error))?;
         told.killed = status.signal() == Some(SIGKILL);
-        if !told.killed && !(told.done && status.success()) {
+        let ended_well = told.done && status.success();
+        if !(told.killed || ended_well) {
             let reason =
                 format!("the storing process ended with {status}; its own words are above");
             return Err(Failure::new(Code::Io, "child", reason));
