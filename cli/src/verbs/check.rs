@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use everline::layout::Superblock;
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -25,17 +26,22 @@ const LISTED_MAX: usize = 100;
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.path, global)?;
     let mut problems: Vec<(Option<u64>, String)> = Vec::new();
+    // The open has mended it in its private copy; in the file it is as damaged as before.
+    let mended = pool.opened.report.mended_copy;
+    if let Some(copy) = mended {
+        let at = Superblock::AT[copy & 1].get();
+        problems.push((Some(at), "a superblock copy is damaged".to_string()));
+    }
     let engine = pool.regions.engine();
     let core =
         engine.check(|problem| problems.push((Some(problem.at.get()), problem.what.to_string())));
-    let mendable = usize::from(engine.pool().damaged_copy().is_some());
     let regions = pool
         .regions
         .check(|problem| problems.push((None, problem.to_string())));
     pool.read_whole()?;
     let code = match problems.len() {
         0 => Code::Ok,
-        found if found == mendable => Code::Repairable,
+        1 if mended.is_some() => Code::Repairable,
         _ => Code::Inconsistent,
     };
     let recovery = pool.opened.report.recovery;

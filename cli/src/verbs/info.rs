@@ -85,7 +85,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         "clean": !unclean,
         "redo_pending": recovery.redone,
         "undo_pending": recovery.undone,
-        "damaged_superblock_copy": superblock.damaged_copy(),
+        "damaged_superblock_copy": pool.opened.report.mended_copy,
         "file_system": place.file_system,
         "domain": durability.domain.name(),
         "flush": durability.flush,
