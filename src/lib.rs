@@ -36,3 +36,8 @@ pub mod pool;
 pub mod sync;
 pub mod tx;
 pub mod units;
+
+/// The examples of the README, which run as doctests.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -247,11 +247,9 @@ impl Inner {
             at.checked_add(len).is_some_and(|end| end <= whole),
             "access of {len} bytes at offset {at:#x} leaves a medium of {whole} bytes"
         );
-        if let Inner::Lab(lab) = self
-            && !lab.counted()
-            && !std::thread::panicking()
-        {
-            panic!(
+        if let Inner::Lab(lab) = self {
+            assert!(
+                lab.counted() || std::thread::panicking(),
                 "recovery does not end: {} calls to the medium",
                 lab.call_limit
             );

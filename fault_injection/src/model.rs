@@ -351,9 +351,8 @@ impl Model {
                 .iter()
                 .rev()
                 .find(|version| !version.nt || version.thread == thread);
-            if let Some(version) = covered
-                && version.seq > pending.dead.max(self.cut_at)
-            {
+            let settled = pending.dead.max(self.cut_at);
+            if let Some(version) = covered.filter(|version| version.seq > settled) {
                 flushed.push((cell, version.seq));
             }
         }

@@ -175,11 +175,8 @@ fn possible(
                     own(*time) && (!nt || by == thread || drained(program, *time, at))
                 });
                 let clean_then = clean_at(program, &versions[word], word, at);
-                if let Some(newest) = newest
-                    && clean_then.is_none_or(|clean| newest > clean)
-                {
-                    covered = covered.max(Some(newest));
-                }
+                let dirty = newest.filter(|newest| clean_then.is_none_or(|clean| *newest > clean));
+                covered = covered.max(dirty);
             }
             let Some(covered) = covered else { continue };
             if failed {
@@ -543,21 +540,21 @@ fn compare(seed: u64, count: u64, depth: u32, faults: bool) {
 
 #[test]
 fn lazy_exploration_reaches_exactly_what_brute_force_reaches() {
-    compare(0x1A2_B3C4_D5E6, 4000, 0, false);
+    compare(0x1A2_B3C4_D5E6, 2500, 0, false);
 }
 
 #[test]
 fn failed_fences_leave_exactly_what_the_reference_says() {
-    compare(0x77_1234_5678, 4000, 0, true);
+    compare(0x77_1234_5678, 2500, 0, true);
 }
 
 #[test]
 fn nested_cuts_reach_exactly_what_brute_force_reaches() {
-    compare(0xFACE_0000_1111, 1000, 1, true);
-    compare(0xFACE_0000_2222, 1000, 1, false);
+    compare(0xFACE_0000_1111, 600, 1, true);
+    compare(0xFACE_0000_2222, 600, 1, false);
 }
 
 #[test]
 fn cuts_nested_twice_reach_exactly_what_brute_force_reaches() {
-    compare(0xD0_0B1E_0001, 40, 2, true);
+    compare(0xD0_0B1E_0001, 15, 2, true);
 }

@@ -595,6 +595,32 @@ fn words_that_recovery_did_not_read_stay_open_for_the_next() {
 }
 
 #[test]
+fn reaffirming_an_unread_word_after_a_cut_chooses_nothing() {
+    let media = CrashMedia::new(ByteLen::new(LEN));
+    media.store64(at(A), 1);
+    let seen = RefCell::new(BTreeSet::new());
+    let report = Explorer::new().kill_steps(0).explore(
+        &media.recording(),
+        |m| {
+            let done = m.load64(at(D));
+            let found = if done == 1 { m.load64(at(A)) } else { 99 };
+            m.reaffirm(range(A, 8));
+            fence(m);
+            persist(m, D, 1);
+            (done, found)
+        },
+        |point, found| {
+            if point.depth == 1 && found.0 == 1 {
+                seen.borrow_mut().insert(found.1);
+            }
+            Ok(())
+        },
+    );
+    report.assert_clean();
+    assert_eq!(seen.into_inner(), BTreeSet::from([0, 1]));
+}
+
+#[test]
 fn an_unread_word_that_recovery_stored_durably_is_settled() {
     let media = CrashMedia::new(ByteLen::new(LEN));
     media.store64(at(A), 1);

@@ -19,18 +19,14 @@ pub struct CheckReport {
 }
 
 impl<M: Media> Engine<M> {
-    /// Checks superblock copies, slab map, slab headers and bitmaps, and tells `problem` of what is wrong. Log
-    /// and slots were checked by the open. Cost: reads all metadata, no wait.
+    /// Checks slab map, slab headers and bitmaps, and tells `problem` of what is wrong. Superblock copies, slots
+    /// and log were checked by the open, whose report tells of a mended copy. Cost: reads all metadata, no wait.
     pub fn check(&self, mut problem: impl FnMut(Problem)) -> CheckReport {
         let mut report = CheckReport::default();
         let mut tell = |corrupt| {
             report.problems += 1;
             problem(corrupt);
         };
-        if let Some(copy) = self.pool().damaged_copy() {
-            let at = crate::layout::Superblock::AT[copy & 1];
-            tell(Corrupt::new(at, "a superblock copy was found damaged"));
-        }
         self.heap().check(self.pool(), &mut tell);
         let counted = self.for_each_live(|object| {
             report.objects += 1;

@@ -1,7 +1,7 @@
 //! Where everything lies: a pure function of five numbers in the superblock.
 
 use super::slab::SlabShape;
-use super::{META_PAGE, POOL_BYTES_MIN, RECORD_UNIT, Shared, Slot, Superblock};
+use super::{META_PAGE, POOL_BYTES_MIN, RECORD_UNIT, Shared, SlotHeader, Superblock};
 use crate::units::{ByteLen, ByteOffset, ByteRange, round_up};
 
 /// Most lanes a pool can have.
@@ -162,7 +162,7 @@ impl Geometry {
         let bitmap_bytes = slab_count_max.div_ceil(64) * 8;
 
         let slots_at = 2 * META_PAGE;
-        let slot_stride = page(Slot::bytes(lane_count));
+        let slot_stride = page(SlotHeader::slot_bytes(lane_count));
         let shared_at = slots_at + 2 * slot_stride;
         let lanes_at = shared_at + page(Shared::bytes(lane_count));
         let entries_at = lanes_at + lanes * ring_bytes;

@@ -39,7 +39,7 @@ pub use shared::{RootSlot, Shared};
 pub use slab::{
     CLASS_COUNT_MAX, ClassTable, MapEntry, MapEntryKind, SLAB_HEADER_BYTES, SlabHeader, SlabShape,
 };
-pub use slot::{Slot, SlotHeader};
+pub use slot::SlotHeader;
 pub use superblock::{
     Compat, CopyError, FORMAT_VERSION, Incompat, LayoutName, PoolId, RoCompat, Superblock,
 };

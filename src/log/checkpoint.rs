@@ -10,8 +10,9 @@
 
 use super::place::Place;
 use super::record::Record;
+use super::slot::Slot;
 use super::{CheckpointState, Log};
-use crate::layout::{OpKind, RecordKind, Slot};
+use crate::layout::{OpKind, RecordKind};
 use crate::media::Media;
 use crate::mem::{Array, LANES_WITHOUT_ALLOC};
 use crate::persist::Pending;

@@ -12,7 +12,8 @@
 
 use super::place::{Place, Ring};
 use super::record::{Record, seed};
-use crate::layout::{Corrupt, Geometry, PoolId, RECORD_UNIT, RecordHeader, Slot};
+use super::slot::Slot;
+use crate::layout::{Corrupt, Geometry, PoolId, RECORD_UNIT, RecordHeader};
 use crate::media::Media;
 use crate::units::ByteOffset;
 

@@ -1,8 +1,9 @@
 //! Which bytes replay must leave alone: COVERs of greater timestamps, and the blocks of live EXTENDs.
 
+use super::slot::Slot;
 #[cfg(not(feature = "alloc"))]
 use super::walk::walkers;
-use crate::layout::{Corrupt, Geometry, Slot};
+use crate::layout::{Corrupt, Geometry};
 #[cfg(not(feature = "alloc"))]
 use crate::layout::{OpKind, PoolId, RecordKind};
 use crate::media::Media;

@@ -22,6 +22,7 @@ mod place;
 mod record;
 mod recover;
 mod replay;
+mod slot;
 mod walk;
 
 pub use append::AppendError;
@@ -31,13 +32,14 @@ pub(crate) use lane::Cursor;
 pub use recover::{RecoverError, RecoveryReport, recover};
 pub(crate) use replay::undo;
 
-use crate::layout::{Geometry, PoolId, Slot};
+use crate::layout::{Geometry, PoolId};
 use crate::media::Media;
 use crate::mem::{Array, LANES_WITHOUT_ALLOC, List};
 use crate::persist::Pending;
 use crate::sync::{AtomicU64, Lock};
 use crate::units::{ByteRange, Padded};
 use lane::Lane;
+use slot::Slot;
 
 /// Extensions that a build without `alloc` can have at a time.
 const EXTENSIONS_WITHOUT_ALLOC: usize = 8;

@@ -10,9 +10,10 @@
 use super::lane::Lane;
 use super::mask::{ALWAYS, Masks, Source};
 use super::replay::{redo, undo};
+use super::slot::Slot;
 use super::walk::{Walker, walkers};
 use super::{CheckpointState, Log, damage};
-use crate::layout::{Corrupt, Geometry, OpKind, RECORD_UNIT, RecordKind, Slot, Superblock};
+use crate::layout::{Corrupt, Geometry, OpKind, RECORD_UNIT, RecordKind, SlotHeader, Superblock};
 use crate::media::{Media, SpaceError};
 use crate::mem::{Array, Full, LANES_WITHOUT_ALLOC, List};
 use crate::persist::Pending;
@@ -83,7 +84,7 @@ pub fn recover<M: Media>(
     };
     let mut masks = Masks::new();
     let mut believed = Pending::new(media);
-    believed.reaffirm(Slot::range(geometry, slot.index));
+    believed.reaffirm(SlotHeader::slot_range(geometry, slot.index));
     for at in Superblock::AT {
         believed
             .reaffirm(ByteRange::at(at.get(), size_of::<Superblock>() as u64).unwrap_or_default());

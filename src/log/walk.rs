@@ -2,7 +2,8 @@
 
 use super::place::{Place, Ring};
 use super::record::{Record, seed};
-use crate::layout::{Corrupt, Geometry, PoolId, RecordKind, Slot};
+use super::slot::Slot;
+use crate::layout::{Corrupt, Geometry, PoolId, RecordKind};
 use crate::media::Media;
 use crate::mem::{Array, Full, LANES_WITHOUT_ALLOC};
 

@@ -105,53 +105,67 @@ impl<M: Media> Media for Counted<M> {
     fn reads_zero_when_fresh(&self) -> bool {
         self.inner.reads_zero_when_fresh()
     }
+    #[track_caller]
     fn load8(&self, at: ByteOffset) -> u8 {
         self.inner.load8(at)
     }
+    #[track_caller]
     fn load16(&self, at: ByteOffset) -> u16 {
         self.inner.load16(at)
     }
+    #[track_caller]
     fn load32(&self, at: ByteOffset) -> u32 {
         self.inner.load32(at)
     }
+    #[track_caller]
     fn load64(&self, at: ByteOffset) -> u64 {
         self.inner.load64(at)
     }
+    #[track_caller]
     fn store8(&self, at: ByteOffset, value: u8) {
         Self::add(&self.bytes, 1);
         self.inner.store8(at, value);
     }
+    #[track_caller]
     fn store16(&self, at: ByteOffset, value: u16) {
         Self::add(&self.bytes, 2);
         self.inner.store16(at, value);
     }
+    #[track_caller]
     fn store32(&self, at: ByteOffset, value: u32) {
         Self::add(&self.bytes, 4);
         self.inner.store32(at, value);
     }
+    #[track_caller]
     fn store64(&self, at: ByteOffset, value: u64) {
         Self::add(&self.bytes, 8);
         self.inner.store64(at, value);
     }
+    #[track_caller]
     fn fetch_or64(&self, at: ByteOffset, bits: u64) -> u64 {
         Self::add(&self.bytes, 8);
         self.inner.fetch_or64(at, bits)
     }
+    #[track_caller]
     fn fetch_and64(&self, at: ByteOffset, bits: u64) -> u64 {
         Self::add(&self.bytes, 8);
         self.inner.fetch_and64(at, bits)
     }
+    #[track_caller]
     fn compare_exchange64(&self, at: ByteOffset, current: u64, new: u64) -> Result<u64, u64> {
         Self::add(&self.bytes, 8);
         self.inner.compare_exchange64(at, current, new)
     }
+    #[track_caller]
     fn read(&self, at: ByteOffset, into: &mut [u8]) {
         self.inner.read(at, into);
     }
+    #[track_caller]
     fn write(&self, at: ByteOffset, bytes: &[u8]) {
         Self::add(&self.bytes, bytes.len() as u64);
         self.inner.write(at, bytes);
     }
+    #[track_caller]
     fn write_nt(&self, at: ByteOffset, bytes: &[u8]) {
         if let Some(range) = ByteRange::new(at, ByteLen::of(bytes)) {
             Self::add(&self.nt_lines, LineRange::covering(range).count().get());
@@ -160,10 +174,12 @@ impl<M: Media> Media for Counted<M> {
         self.pending.store(true, Ordering::Relaxed); // Relaxed: see `cost`
         self.inner.write_nt(at, bytes);
     }
+    #[track_caller]
     fn fill(&self, range: ByteRange, byte: u8) {
         Self::add(&self.bytes, range.len().get());
         self.inner.fill(range, byte);
     }
+    #[track_caller]
     fn flush(&self, lines: LineRange) {
         if !lines.is_empty() {
             Self::add(&self.lines, lines.count().get());
@@ -171,6 +187,7 @@ impl<M: Media> Media for Counted<M> {
         }
         self.inner.flush(lines);
     }
+    #[track_caller]
     fn fence(&self) -> Result<(), Self::SyncError> {
         Self::add(&self.fences, 1);
         // Relaxed: see `cost`.
@@ -188,6 +205,7 @@ impl<M: Media> Media for Counted<M> {
     fn set_len(&self, len: ByteLen) -> Result<(), SpaceError> {
         self.inner.set_len(len)
     }
+    #[track_caller]
     fn reaffirm(&self, range: ByteRange) {
         let lines = LineRange::covering(range);
         if !lines.is_empty() {

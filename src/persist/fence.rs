@@ -26,6 +26,7 @@ pub trait FenceAll<M: Media>: sealed::Sealed {
 /// Errors: what the medium's fence fails with; then nothing is known about what is durable.
 /// Cost: one wait. Crash: afterwards every byte in the result survives.
 #[inline]
+#[track_caller]
 pub fn fence<M: Media, F: FenceAll<M>>(flushed: F) -> Result<F::Durable, M::SyncError> {
     let mut last: Option<*const M> = None;
     let mut outcome = Ok(());

@@ -26,6 +26,7 @@ impl<'m, M: Media> Pending<'m, M> {
 
     /// Starts write-back of the lines of `range`.
     #[inline]
+    #[track_caller]
     pub fn flush(&mut self, range: ByteRange) {
         let lines = LineRange::covering(range);
         if !lines.is_empty() {
@@ -36,6 +37,7 @@ impl<'m, M: Media> Pending<'m, M> {
 
     /// Stores `bytes` past the cache.
     #[inline]
+    #[track_caller]
     pub fn write_nt(&mut self, at: ByteOffset, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.media.write_nt(at, bytes);
@@ -45,6 +47,7 @@ impl<'m, M: Media> Pending<'m, M> {
 
     /// Makes visible bytes durable even where an earlier sync of them failed ([`Media::reaffirm`]).
     #[inline]
+    #[track_caller]
     pub fn reaffirm(&mut self, range: ByteRange) {
         if !range.is_empty() {
             self.media.reaffirm(range);
@@ -56,6 +59,7 @@ impl<'m, M: Media> Pending<'m, M> {
     ///
     /// Errors: what the medium's fence fails with. Cost: one wait, or none.
     #[inline]
+    #[track_caller]
     pub fn fence(self) -> Result<(), M::SyncError> {
         if self.any { self.media.fence() } else { Ok(()) }
     }

@@ -66,6 +66,7 @@ impl<'m, M: Media> View<'m, M> {
 
     /// Stores `bytes` with ordinary stores. Errors: out of bounds, nothing stored. Cost: no wait.
     #[inline]
+    #[track_caller]
     pub fn write(self, at: ByteOffset, bytes: &[u8]) -> Result<Dirty<'m, M>, ViewError> {
         let range = self.checked(at, ByteLen::of(bytes))?;
         self.media.write(at, bytes);
@@ -78,6 +79,7 @@ impl<'m, M: Media> View<'m, M> {
     /// Stores one aligned little-endian word, which never tears where the tear granule is 8 or more.
     /// Errors: out of bounds or misaligned, nothing stored. Cost: no wait.
     #[inline]
+    #[track_caller]
     pub fn store64(self, at: ByteOffset, value: u64) -> Result<Dirty<'m, M>, ViewError> {
         let range = self.checked(at, ByteLen::new(FAIL_ATOMIC))?;
         if !at.is_aligned(FAIL_ATOMIC) {
@@ -93,6 +95,7 @@ impl<'m, M: Media> View<'m, M> {
     /// Stores `bytes` past the cache: write-back has begun when this returns, so the result is already
     /// [`Flushed`]. Errors: out of bounds, nothing stored. Cost: no wait.
     #[inline]
+    #[track_caller]
     pub fn write_nt(self, at: ByteOffset, bytes: &[u8]) -> Result<Flushed<'m, M>, ViewError> {
         let range = self.checked(at, ByteLen::of(bytes))?;
         self.media.write_nt(at, bytes);
@@ -108,6 +111,7 @@ impl<'m, M: Media> View<'m, M> {
     /// Errors: the slot is out of bounds or misaligned, or the medium tears 8-byte stores; nothing stored.
     /// Cost: no wait. Crash: the slot holds its old or its new value, and the target is durable either way.
     #[inline]
+    #[track_caller]
     pub fn publish(
         self,
         slot: ByteOffset,
@@ -131,6 +135,7 @@ pub struct Dirty<'m, M> {
 impl<'m, M: Media> Dirty<'m, M> {
     /// Starts write-back of every line that holds a byte of the range. Cost: no wait.
     #[inline]
+    #[track_caller]
     pub fn flush(self) -> Flushed<'m, M> {
         self.media.flush(LineRange::covering(self.range));
         Flushed {

@@ -192,7 +192,7 @@ impl<M: Media> Manager<M> {
 }
 
 /// The lane at which this thread begins to look: threads keep to their own while there are enough.
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(loom)))]
 fn preferred_lane() -> usize {
     use crate::sync::{AtomicUsize, Ordering};
     use std::sync::OnceLock;
@@ -205,7 +205,7 @@ fn preferred_lane() -> usize {
     OWN.with(|own| *own)
 }
 
-#[cfg(not(feature = "std"))]
+#[cfg(any(not(feature = "std"), loom))]
 fn preferred_lane() -> usize {
     0
 }

@@ -141,13 +141,13 @@ impl Media for CrashMedia {
         let place = Location::caller();
         let mut inner = self.lock();
         inner.check(0, 0);
-        if let Inner::Recorder(recorder) = &mut *inner
-            && recorder.fence_fails()
-        {
-            recorder.log.push(Kind::FenceFailed, 0, 0, 0, place);
-            return Err(CrashSyncError {
-                fence: recorder.fences - 1,
-            });
+        if let Inner::Recorder(recorder) = &mut *inner {
+            if recorder.fence_fails() {
+                recorder.log.push(Kind::FenceFailed, 0, 0, 0, place);
+                return Err(CrashSyncError {
+                    fence: recorder.fences - 1,
+                });
+            }
         }
         inner.log().push(Kind::Fence, 0, 0, 0, place);
         Ok(())

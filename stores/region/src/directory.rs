@@ -95,9 +95,12 @@ pub(crate) fn block_bytes(block: usize) -> u64 {
     DirectoryRoot::block_entries(block) * size_of::<DirectoryEntry>() as u64
 }
 
-/// Live regions, by the directory's own count.
+/// Live regions, by the directory's own count: one aligned word, which changes in one piece.
 pub(crate) fn live<M: Media>(view: &impl View<M>) -> Result<u64, RegionError<M::SyncError>> {
-    Ok(root(view)?.map_or(0, |(_, root)| root.live.get()))
+    match root_at(view)? {
+        None => Ok(0),
+        Some(root) => word(view, behind(root, DirectoryRoot::COUNTS_AT)),
+    }
 }
 
 /// The entry of `slot`, checked; `None` where the directory has no such slot.

@@ -26,6 +26,7 @@ mod error;
 mod id;
 mod index;
 mod open;
+mod stage;
 
 pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};

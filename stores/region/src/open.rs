@@ -84,9 +84,9 @@ impl<M: Media> Regions<M> {
         self.engine
     }
 
-    /// Live regions. Errors: the directory cannot be right. Cost: one look into the directory's root, no wait.
+    /// Live regions. Errors: the directory's root cannot be reached. Cost: one word of the root, which open has
+    /// checked; no wait.
     pub fn count(&self) -> Result<u64, RegionError<M::SyncError>> {
-        let _still = self.lock_index();
         directory::live(&self.engine)
     }
 
@@ -160,5 +160,42 @@ impl<M: Media> Regions<M> {
             at: ByteOffset::new(entry.at.get()),
             created_s: entry.created_s.get(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use everline::engine::CreateOptions;
+    use everline::media::Ram;
+    use everline::units::ByteLen;
+
+    use super::*;
+
+    #[test]
+    fn a_block_is_not_freed_under_whoever_is_inside_the_region() {
+        let ram = Ram::new(ByteLen::new(1 << 20));
+        let engine = Engine::create(ram, &CreateOptions::default()).expect("a pool");
+        let regions = Regions::open(engine).expect("no regions yet");
+        let id = regions.put("name", b"bytes").expect("space");
+        let slot = regions.parts(id).expect("just made").slot;
+        let (done, waiting) = channel();
+        let inside = regions.gate(slot);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                regions.destroy(id).expect("there");
+                done.send(()).expect("somebody waits");
+            });
+            // keeps R5
+            assert!(waiting.recv_timeout(Duration::from_millis(100)).is_err());
+            assert!(directory::entry(&regions.engine, slot).is_ok_and(|found| {
+                found.is_some_and(|found| found.entry.state() == Some(EntryState::Live))
+            }));
+            drop(inside);
+            assert_eq!(waiting.recv(), Ok(()));
+        });
+        assert!(!regions.exists(id));
     }
 }

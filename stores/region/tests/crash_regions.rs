@@ -173,6 +173,90 @@ fn b20_a_replaced_region_is_the_old_or_the_new_one() {
 }
 
 #[test]
+fn b30_changes_on_both_sides_of_a_checkpoint_are_atomic() {
+    let checkpoint = |r: &On| {
+        r.engine().checkpoint().expect("no failing fence");
+    };
+    explore(
+        |r| {
+            r.put("one", b"1111").expect("space");
+        },
+        &[("one", b"1111")],
+        &[
+            (&checkpoint, &[("one", b"1111")]),
+            (
+                &|r| {
+                    r.put("one", b"after").expect("space");
+                },
+                &[("one", b"after")],
+            ),
+            (&checkpoint, &[("one", b"after")]),
+            (&|r| r.destroy(id(r, "one")).expect("there"), &[]),
+            (&checkpoint, &[]),
+        ],
+    );
+}
+
+fn reuse_of_a_logged_block(make: impl Fn(&On, u64) -> RegionId) {
+    let media = CrashMedia::new(POOL);
+    let regions = on(media.clone());
+    regions.put("first", b"a directory").expect("space");
+    // The log holds bytes for the block, and that it is free; both are above the cut.
+    let len = 3000;
+    let mut tx = regions.engine().begin().expect("a lane");
+    let block = tx.alloc(everline::alloc::Request::new(len)).expect("space");
+    tx.write(block.start(), &[0xDD; 200]).expect("in the heap");
+    tx.commit().expect("room in the log");
+    let mut tx = regions.engine().begin().expect("a lane");
+    tx.free(block.start()).expect("live");
+    tx.commit().expect("room in the log");
+    media.mark();
+    media.invoke(0);
+    let id = make(&regions, len);
+    assert_eq!(regions.info(id).expect("there").at, block.start());
+    media.ack(0);
+    media.invoke(1);
+    regions.write(id, 64, &[0x11; 64]).expect("inside");
+    media.ack(1);
+    let (zeros, mut written) = (vec![0; len as usize], vec![0; len as usize]);
+    written[64..128].fill(0x11);
+    let bytes = |seen: &Seen| match seen {
+        Ok(seen) => seen
+            .iter()
+            .find(|(name, _)| name == "second")
+            .map(|(_, bytes)| bytes.clone()),
+        Err(problems) => panic!("{problems:?}"),
+    };
+    let report = explorer().explore(
+        &media.recording().start_at_last_mark(),
+        see,
+        |point, seen| {
+            let seen = bytes(seen);
+            let right = match point.acked.len() {
+                0 => seen.is_none_or(|bytes| bytes == zeros),
+                1 => seen.is_some_and(|bytes| {
+                    bytes.iter().zip(&written).all(|(b, w)| *b == 0 || b == w)
+                }),
+                _ => seen.as_ref() == Some(&written),
+            };
+            right
+                .then_some(())
+                .ok_or_else(|| format!("{:?}", point.acked))
+        },
+    );
+    report.assert_clean();
+}
+
+#[test]
+fn keeps_i6_what_the_log_holds_of_a_block_never_comes_back_over_a_region_in_it() {
+    reuse_of_a_logged_block(|r, len| r.create(len, &named("second")).expect("space"));
+    reuse_of_a_logged_block(|r, len| {
+        let zeros = vec![0; len as usize];
+        r.create_with(&zeros, &named("second")).expect("space")
+    });
+}
+
+#[test]
 fn b30_a_batch_is_all_or_nothing() {
     explore(
         |r| {

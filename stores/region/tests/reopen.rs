@@ -89,6 +89,23 @@ fn b28_identifiers_are_the_same_after_reopening() {
 }
 
 #[test]
+fn an_aborted_batch_leaves_no_trace_in_an_index_that_it_built() {
+    let regions = ram(256 << 10);
+    let id = regions.put("name", b"bytes").expect("space");
+    let (regions, _) = open(regions.into_engine().abandon());
+    let mut batch = regions.batch().expect("a lane");
+    batch.destroy(id).expect("there");
+    let other = batch.put("name", b"others").expect("free in the batch");
+    assert_ne!(other, id);
+    batch.abort().expect("nothing to restore");
+    assert_eq!(regions.by_name("name"), Ok(id));
+    let third = regions.put("third", b"third").expect("space");
+    assert_eq!(regions.read_all(id).expect("there"), b"bytes");
+    assert_eq!(regions.read_all(third).expect("there"), b"third");
+    assert_clean(&regions);
+}
+
+#[test]
 fn a_read_only_pool_is_readable_and_refuses_every_change() {
     let file = OnFile::new();
     let regions = file.create(1 << 20);

@@ -95,3 +95,34 @@ fn eight_threads_create_destroy_and_read_and_nothing_is_lost() {
         assert_clean(&regions);
     }
 }
+
+/// keeps R5: without its gate a reader would see the block of a replaced region while the next one is put into it.
+#[test]
+fn a_reader_sees_one_region_whole_while_it_is_replaced_again_and_again() {
+    const LEN: usize = 100_000;
+    let regions = ram(1 << 20);
+    regions.put("name", &[0; LEN]).expect("space");
+    let done = std::sync::Mutex::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 1..=200u8 {
+                regions.put("name", &[turn; LEN]).expect("space");
+            }
+            *done.lock().expect("nobody panics with it") = true;
+        });
+        let mut reads = 0;
+        while !*done.lock().expect("nobody panics with it") {
+            let id = regions.by_name("name").expect("always one");
+            match regions.read_all(id) {
+                Ok(bytes) => {
+                    assert!(bytes.iter().all(|byte| *byte == bytes[0]), "torn");
+                    reads += 1;
+                }
+                Err(RegionError::InvalidRegion { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(reads > 0);
+    });
+    assert_clean(&regions);
+}

@@ -1,0 +1,119 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use everline::engine::OpenOptions;
+use everline::layout::LayoutName;
+use everline::media::Domain;
+use everline::media::file::FileOptions;
+
+use crate::verbs::{check, create, demo, destroy, doctor, info, region, stats};
+
+const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
+                     5 locked, 6 durability policy unmet.";
+
+/// Makes bytes durable as named regions in a pool that survives any power cut.
+#[derive(Debug, Parser)]
+#[command(name = "everline", version, about, after_help = CODES, subcommand_required = true)]
+pub struct Cli {
+    /// What every verb understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Print exactly one JSON object on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say what is opened, on stderr; twice: what recovery did, too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Refuse a place whose durability domain is weaker than this
+    #[arg(long, global = true, value_name = "DOMAIN")]
+    pub require: Option<Required>,
+    /// Treat the place as persistent memory, whatever it is (battery-backed RAM, measurements)
+    #[arg(long, global = true)]
+    pub assume_persistent: bool,
+    /// Accept network and user-space file systems
+    #[arg(long, global = true)]
+    pub allow_foreign_fs: bool,
+    /// The pool's layout name: given to a new pool, checked when one is opened
+    #[arg(long, global = true, value_name = "NAME", value_parser = layout)]
+    pub layout: Option<LayoutName>,
+}
+
+/// Domains that can be required, weakest first.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Required {
+    /// A device accepted the bytes through a system call
+    Device,
+    /// The memory controller has them and drains on power loss
+    MemoryController,
+    /// CPU caches drain on power loss
+    CpuCache,
+}
+
+impl From<Required> for Domain {
+    fn from(required: Required) -> Self {
+        match required {
+            Required::Device => Domain::Device,
+            Required::MemoryController => Domain::MemoryController,
+            Required::CpuCache => Domain::CpuCache,
+        }
+    }
+}
+
+fn layout(name: &str) -> Result<LayoutName, String> {
+    LayoutName::new(name)
+        .ok_or_else(|| "a layout name has at most 64 bytes and no zero byte".to_string())
+}
+
+impl Global {
+    /// How files are opened.
+    pub fn file(&self) -> FileOptions {
+        FileOptions {
+            assume_persistent: self.assume_persistent,
+            allow_foreign_fs: self.allow_foreign_fs,
+            require: self.require.map(Domain::from),
+            ..FileOptions::default()
+        }
+    }
+
+    /// What is taken for granted about a pool.
+    pub fn open(&self) -> OpenOptions {
+        OpenOptions {
+            layout: self.layout,
+            ..OpenOptions::default()
+        }
+    }
+}
+
+/// The verbs, one file each.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Say what a place really gives: file system, durability domain, why, and what to change
+    Doctor(doctor::Options),
+    /// Make a pool
+    Create(create::Options),
+    /// Identity, geometry, layout and durability of a pool; changes no byte
+    Info(info::Options),
+    /// Space and log of a pool in numbers; changes no byte
+    Stats(stats::Options),
+    /// Check everything in a pool; changes no byte
+    Check(check::Options),
+    /// Remove a pool's file, durably
+    Destroy(destroy::Options),
+    /// Named regions: put, get, ls, rm
+    #[command(subcommand)]
+    Region(region::Verb),
+    /// Store real files under SIGKILL and simulated power cuts, and compare every byte
+    Demo(demo::Options),
+    /// The process that the demo kills
+    #[command(hide = true)]
+    DemoChild(demo::child::Options),
+}

@@ -1,0 +1,207 @@
+//! Exit codes, and which error gets which.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | inconsistent: not a pool, damaged, not the pool that was meant |
+//! | 2 | wrong usage |
+//! | 3 | damaged and repairable |
+//! | 4 | I/O: not found, no space, no rights, the device failed |
+//! | 5 | locked by somebody else |
+//! | 6 | the durability policy is not met |
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use everline::alloc::AllocError;
+use everline::engine::FileEngineError;
+use everline::media::file::FileError;
+use everline::pool::{CreateError, OpenError};
+use everline::tx::TxError;
+use everline_region::RegionError;
+use serde_json::{Value, json};
+
+/// How the command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Done.
+    Ok = 0,
+    /// Not a pool, damaged, or not the pool that was meant.
+    Inconsistent = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// Damaged in a way that an open for writing mends.
+    Repairable = 3,
+    /// The operating system or the device refused.
+    Io = 4,
+    /// Somebody else has it open.
+    Locked = 5,
+    /// The durability policy is not met.
+    PolicyUnmet = 6,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// Why a verb did not do its work: what, where, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    /// How the command ends.
+    pub code: Code,
+    /// The same in a word, for programs.
+    pub kind: &'static str,
+    /// For a person.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with a code, a word for it, and a sentence.
+    pub fn new(code: Code, kind: &'static str, message: impl Display) -> Self {
+        let message = message.to_string();
+        Failure {
+            code,
+            kind,
+            message,
+        }
+    }
+
+    /// Wrong usage.
+    pub fn usage(message: impl Display) -> Self {
+        Self::new(Code::Usage, "usage", message)
+    }
+
+    /// The operating system refused `what`.
+    pub fn io(what: impl Display, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => "not_found",
+            io::ErrorKind::StorageFull => "no_space",
+            io::ErrorKind::PermissionDenied => "permission",
+            _ => "io",
+        };
+        Self::new(Code::Io, kind, format!("{what}: {error}"))
+    }
+
+    /// The object that `--json` prints.
+    pub fn json(&self) -> Value {
+        json!({"error": {"code": self.code as u8, "kind": self.kind, "message": self.message}})
+    }
+
+    /// The same with the place in front.
+    pub fn at(self, place: impl Display) -> Self {
+        Failure {
+            message: format!("{place}: {}", self.message),
+            ..self
+        }
+    }
+}
+
+impl From<FileEngineError> for Failure {
+    fn from(error: FileEngineError) -> Self {
+        match error {
+            FileEngineError::File(error) => error.into(),
+            FileEngineError::Create { path, error } => Failure::from(error).at(path),
+            FileEngineError::Open { path, error } => Failure::from(error).at(path),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let (code, kind) = match &error {
+            FileError::NotFound { .. } => (Code::Io, "not_found"),
+            FileError::AlreadyExists { .. } => (Code::Io, "already_exists"),
+            FileError::Busy { .. } => (Code::Locked, "busy"),
+            FileError::NoSpace { .. } => (Code::Io, "no_space"),
+            FileError::TooShort { .. } => (Code::Inconsistent, "too_short"),
+            FileError::Permission { .. } => (Code::Io, "permission"),
+            FileError::ForeignFileSystem { .. } => (Code::PolicyUnmet, "foreign_file_system"),
+            FileError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
+            FileError::NotAFile { .. } => (Code::Io, "not_a_file"),
+            FileError::Truncated { .. } => (Code::Inconsistent, "truncated"),
+            FileError::Unlinked { .. } => (Code::Io, "unlinked"),
+            FileError::Lost { .. } => (Code::Io, "lost"),
+            FileError::Forked { .. } => (Code::Io, "forked"),
+            FileError::Io { .. } => (Code::Io, "io"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<CreateError<E>> for Failure {
+    fn from(error: CreateError<E>) -> Self {
+        let (code, kind) = match &error {
+            CreateError::Geometry(_) => (Code::Usage, "geometry"),
+            CreateError::MediumTooShort { .. } => (Code::Io, "medium_too_short"),
+            CreateError::Space(_) => (Code::Io, "no_space"),
+            CreateError::Sync(_) => (Code::Io, "sync"),
+            CreateError::NotReadBack => (Code::Io, "not_read_back"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<OpenError<E>> for Failure {
+    fn from(error: OpenError<E>) -> Self {
+        let (code, kind) = match &error {
+            OpenError::TooShort { .. } => (Code::Inconsistent, "too_short"),
+            OpenError::NotAPool { .. } => (Code::Inconsistent, "not_a_pool"),
+            OpenError::OtherEndian => (Code::Inconsistent, "other_endian"),
+            OpenError::Version { .. } => (Code::Inconsistent, "version"),
+            OpenError::Features { .. } => (Code::Inconsistent, "features"),
+            OpenError::LayoutMismatch { .. } => (Code::Inconsistent, "layout_mismatch"),
+            OpenError::Truncated { .. } => (Code::Inconsistent, "truncated"),
+            OpenError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+            OpenError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
+            OpenError::Sync(_) => (Code::Io, "sync"),
+            OpenError::TooManyLanes { .. } => (Code::Io, "too_many_lanes"),
+            OpenError::Space(_) => (Code::Io, "no_space"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<TxError<E>> for Failure {
+    fn from(error: TxError<E>) -> Self {
+        let (code, kind) = match &error {
+            TxError::Corrupt(_) | TxError::Alloc(AllocError::Corrupt(_)) => {
+                (Code::Inconsistent, "corrupt")
+            }
+            TxError::Alloc(
+                AllocError::NoSpace { .. } | AllocError::TooLarge { .. } | AllocError::Device(_),
+            )
+            | TxError::LogFull { .. } => (Code::Io, "no_space"),
+            TxError::Sync(_) | TxError::Poisoned => (Code::Io, "sync"),
+            TxError::ReadOnly => (Code::Io, "read_only"),
+            _ => (Code::Io, "refused"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
+    fn from(error: RegionError<E>) -> Self {
+        let (code, kind) = match error {
+            RegionError::Tx(error) => return error.into(),
+            RegionError::NotFound { .. } => (Code::Io, "not_found"),
+            RegionError::InvalidRegion { .. } => (Code::Io, "invalid_region"),
+            RegionError::AlreadyExists { .. } => (Code::Io, "already_exists"),
+            RegionError::InvalidSize => (Code::Usage, "invalid_size"),
+            RegionError::NameTooLong { .. } | RegionError::BadName { .. } => {
+                (Code::Usage, "bad_name")
+            }
+            RegionError::BadAlign { .. } | RegionError::OutOfBounds { .. } => {
+                (Code::Usage, "out_of_bounds")
+            }
+            RegionError::NoSpace { .. } => (Code::Io, "no_space"),
+            RegionError::TooMany => (Code::Io, "too_many"),
+            RegionError::ReadOnly => (Code::Io, "read_only"),
+            RegionError::Poisoned => (Code::Io, "sync"),
+            RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+        };
+        Failure::new(code, kind, error)
+    }
+}

@@ -1,0 +1,105 @@
+//! `check PATH`: everything in a pool; changes no byte.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use everline::layout::Superblock;
+use serde_json::{Value, json};
+
+use crate::args::Global;
+use crate::exit::{Code, Failure};
+use crate::open::for_reading;
+use crate::output::{Answer, Lines, size};
+
+/// What `check` can be told.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The pool's file, or the directory that holds its pool.pmem
+    path: PathBuf,
+}
+
+/// Problems that are listed; all of them are counted.
+const LISTED_MAX: usize = 100;
+
+/// Ends with 1 where something is wrong, with 3 where it is only a superblock copy, which the next open for writing
+/// stores anew from the other.
+pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
+    let (pool, _place) = for_reading(&options.path, global)?;
+    let mut problems: Vec<(Option<u64>, String)> = Vec::new();
+    // The open has mended it in its private copy; in the file it is as damaged as before.
+    let mended = pool.opened.report.mended_copy;
+    if let Some(copy) = mended {
+        let at = Superblock::AT[copy & 1].get();
+        problems.push((Some(at), "a superblock copy is damaged".to_string()));
+    }
+    let engine = pool.regions.engine();
+    let core =
+        engine.check(|problem| problems.push((Some(problem.at.get()), problem.what.to_string())));
+    let regions = pool
+        .regions
+        .check(|problem| problems.push((None, problem.to_string())));
+    pool.read_whole()?;
+    let code = match problems.len() {
+        0 => Code::Ok,
+        1 if mended.is_some() => Code::Repairable,
+        _ => Code::Inconsistent,
+    };
+    let recovery = pool.opened.report.recovery;
+    let mut lines = Lines::default();
+    for (at, what) in problems.iter().take(LISTED_MAX) {
+        match at {
+            Some(at) => lines.say(format_args!(
+                "{}: offset {at:#x}: {what}",
+                pool.path.display()
+            )),
+            None => lines.say(format_args!("{}: {what}", pool.path.display())),
+        };
+    }
+    lines
+        .put("path", pool.path.display())
+        .put("objects", core.objects)
+        .put("used", size(core.used_bytes))
+        .put("regions", regions.regions)
+        .put("problems", problems.len())
+        .put(
+            "verdict",
+            match code {
+                Code::Ok => "consistent",
+                Code::Repairable => {
+                    "repairable: one of two superblock copies is damaged; the next open for writing stores it anew"
+                }
+                _ => "inconsistent: restore from a copy, or read out what is still readable with `region get`",
+            },
+        );
+    if recovery.redone + recovery.undone > 0 {
+        lines.put(
+            "not closed",
+            format_args!(
+                "the next open redoes {} and undoes {} transactions",
+                recovery.redone, recovery.undone
+            ),
+        );
+    }
+    let listed: Vec<Value> = problems
+        .iter()
+        .take(LISTED_MAX)
+        .map(|(at, what)| json!({"at": at, "what": what}))
+        .collect();
+    let json = json!({
+        "path": pool.path.display().to_string(),
+        "ok": code == Code::Ok,
+        "repairable": code == Code::Repairable,
+        "problem_count": problems.len(),
+        "problems": listed,
+        "objects": core.objects,
+        "used_bytes": core.used_bytes,
+        "regions": regions.regions,
+        "redo_pending": recovery.redone,
+        "undo_pending": recovery.undone,
+    });
+    Ok(Answer {
+        code,
+        json,
+        text: lines.take().into_bytes(),
+    })
+}

@@ -1,0 +1,30 @@
+//! One file per verb.
+
+pub mod check;
+pub mod create;
+pub mod demo;
+pub mod destroy;
+pub mod doctor;
+pub mod info;
+pub mod region;
+pub mod stats;
+
+use crate::args::{Cli, Verb};
+use crate::exit::Failure;
+use crate::output::Answer;
+
+/// Runs the verb that was typed.
+pub fn run(cli: &Cli) -> Result<Answer, Failure> {
+    let global = &cli.global;
+    match &cli.verb {
+        Verb::Doctor(options) => doctor::run(global, options),
+        Verb::Create(options) => create::run(global, options),
+        Verb::Info(options) => info::run(global, options),
+        Verb::Stats(options) => stats::run(global, options),
+        Verb::Check(options) => check::run(global, options),
+        Verb::Destroy(options) => destroy::run(global, options),
+        Verb::Region(verb) => region::run(global, verb),
+        Verb::Demo(options) => demo::run(global, options),
+        Verb::DemoChild(options) => demo::child::run(options),
+    }
+}
