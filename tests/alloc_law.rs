@@ -3,7 +3,7 @@
 mod image_tools;
 
 use everline::alloc::{AllocError, FreeError, Request};
-use everline::engine::{CreateOptions, Engine};
+use everline::engine::{CreateOptions, Engine, OpenOptions};
 use everline::media::Ram;
 use everline::tx::TxError;
 use everline::units::ByteRange;
@@ -342,6 +342,60 @@ fn an_object_freed_in_the_transaction_that_made_it_never_was() {
                 tx.abort().expect("memory does not fail");
             }
             assert_eq!(engine.stats().expect("sound").heap, before);
+            assert_sound(&engine);
+        }
+    }
+}
+
+#[test]
+fn a_block_that_a_failed_member_snapshotted_nobody_gets_before_the_group_ends() {
+    for bytes in [1000u64, 5000] {
+        for end in ["crash", "commit", "abort"] {
+            let engine = create(SMALLEST, &fixed());
+            // Others have a slab of the class, so that the member takes a bit of it and no slab.
+            let first = engine.begin().and_then(|mut tx| {
+                tx.alloc(Request::new(bytes))?;
+                tx.commit()
+            });
+            first.expect("space");
+            let mut group = engine.begin().expect("a lane");
+            let mut taken = None;
+            let failed: Result<(), TxError<_>> = group.member(|tx| {
+                let block = tx.alloc(Request::new(bytes))?;
+                tx.snapshot(&[block])?.fill(block, 1)?;
+                taken = Some(block);
+                Err(TxError::NoLane)
+            });
+            assert!(failed.is_err());
+            let blocks: Vec<ByteRange> = fill(&engine, bytes);
+            assert!(!blocks.contains(&taken.expect("space")));
+            for block in &blocks {
+                let mut tx = engine.begin().expect("another lane");
+                tx.write_fresh(block.start(), &vec![7; bytes as usize])
+                    .expect("inside");
+                tx.commit().expect("committed");
+            }
+            match end {
+                "commit" => drop(group.commit().expect("committed")),
+                "abort" => group.abort().expect("memory does not fail"),
+                _ => std::mem::forget(group),
+            }
+            let engine = if end == "crash" {
+                Engine::open(engine.abandon(), &OpenOptions::default())
+                    .expect("recoverable")
+                    .0
+            } else {
+                engine
+            };
+            for block in &blocks {
+                let found = image_tools::bytes_at(&engine, block.start(), bytes as usize);
+                assert!(found == vec![7; bytes as usize], "{end}: {block}");
+            }
+            // And then it is free again.
+            assert!(
+                fill(&engine, bytes).contains(&taken.expect("space")),
+                "{end}"
+            );
             assert_sound(&engine);
         }
     }
