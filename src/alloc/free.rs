@@ -2,7 +2,7 @@
 
 use super::cache::{CachedWord, give_back, word_at};
 use super::run::{Holder, Run};
-use super::{FreeError, Heap, HeapState, LaneCache, Staging};
+use super::{FreeError, Heap, HeapState, Kept, LaneCache, Staging};
 use crate::layout::{Corrupt, MapEntry, MapEntryKind, OpKind, SlabHeader};
 use crate::media::Media;
 use crate::pool::Pool;
@@ -184,13 +184,15 @@ impl Heap {
         }
     }
 
-    /// The ops that the transaction on `lane` staged from `mark` on are dropped: what they took is free again.
+    /// The ops that the transaction on `lane` staged from `mark` on are dropped: what they took is free again, at
+    /// once or, with `kept`, by [`Heap::release_kept`].
     pub(crate) fn unstage<M: Media>(
         &self,
         pool: &Pool<M>,
         lane: u32,
         cache: &mut LaneCache,
         mark: u64,
+        mut kept: Option<&mut Kept>,
         bit_ops: impl Iterator<Item = (OpKind, ByteOffset, u64)>,
     ) {
         let geometry = pool.geometry();
@@ -205,12 +207,19 @@ impl Heap {
         for (kind, word, mask) in bit_ops {
             match kind {
                 OpKind::Set if word >= geometry.heap_at() => {
+                    let slab = geometry.slab_of(word).unwrap_or(0);
+                    let mut runs = state.runs.as_slice().iter();
+                    let in_dropped_run = runs.any(|run| dropped(run) && run.first == slab);
                     let holds = |cached: &&mut CachedWord| {
                         cached.free != 0 && word_at(geometry, cached) == word
                     };
-                    match cache.words.iter_mut().find(holds) {
-                        Some(cached) => cached.free |= mask,
-                        None => {
+                    match (&mut kept, cache.words.iter_mut().find(holds)) {
+                        (Some(kept), _) if !in_dropped_run => {
+                            // What finds no room stays reserved for good.
+                            let _full = kept.bits.push((word, mask));
+                        }
+                        (None, Some(cached)) => cached.free |= mask,
+                        _ => {
                             state.reserved.remove(word, mask);
                             self.list(pool, &mut state, word);
                         }
@@ -220,16 +229,38 @@ impl Heap {
                 _ => {}
             }
         }
-        let first = state
-            .runs
-            .as_slice()
-            .iter()
-            .filter(|run| dropped(run))
-            .map(|run| run.first)
-            .min();
-        state.first_free = state.first_free.min(first.unwrap_or(u64::MAX));
-        state.runs.retain(|run| !dropped(run));
+        if let Some(kept) = kept {
+            kept.any = true;
+            let runs = state.runs.as_mut_slice().iter_mut();
+            for run in runs.filter(|run| dropped(run)) {
+                run.holder = Holder::Kept(lane);
+            }
+        } else {
+            drop_runs(&mut state, dropped);
+        }
     }
+
+    /// The transaction on `lane` has ended: what it kept from others is free (H6).
+    pub(crate) fn release_kept<M: Media>(&self, pool: &Pool<M>, lane: u32, kept: &mut Kept) {
+        if !core::mem::take(&mut kept.any) {
+            return;
+        }
+        let mut state = self.state.lock();
+        for (word, mask) in kept.bits.as_slice() {
+            state.reserved.remove(*word, *mask);
+            self.list(pool, &mut state, *word);
+        }
+        kept.bits.truncate(0);
+        drop_runs(&mut state, |run| run.holder == Holder::Kept(lane));
+    }
+}
+
+/// Runs that nobody settled are free.
+fn drop_runs(state: &mut HeapState, dropped: impl Fn(&Run) -> bool) {
+    let runs = state.runs.as_slice().iter();
+    let first = runs.filter(|run| dropped(run)).map(|run| run.first).min();
+    state.first_free = state.first_free.min(first.unwrap_or(u64::MAX));
+    state.runs.retain(|run| !dropped(run));
 }
 
 /// A word of the map had bits cleared: slabs from its first on may be free.

@@ -16,6 +16,8 @@
 //! H3  a freed object is found again only at home, after its CLEAR was durable and stored there (I9).
 //! H4  the last slab of the heap is lent to the log only, so that aborts and frees never lack space (I11).
 //! H5  space behind a slab is secured before the slab is handed out: a full device is `NoSpace`, never SIGBUS.
+//! H6  what a transaction took and dropped again, after it logged images, stays taken until it has ended: an image may
+//!     be of those bytes, and an abort or a recovery restores it.
 //! Crash: an object is live if and only if the commit that allocated it is durable and none that freed it is.
 
 mod bits;
@@ -89,6 +91,16 @@ pub(crate) trait Staging {
 /// The transaction's staging memory is full (only where the caller provided it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StageFull;
+
+/// Dropped bits that a build without `alloc` remembers; more stay taken until the pool is opened anew.
+const KEPT_WITHOUT_ALLOC: usize = 32;
+
+/// What a transaction dropped and keeps from others until it ends (H6): words and masks.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    any: bool,
+    bits: List<(ByteOffset, u64), KEPT_WITHOUT_ALLOC>,
+}
 
 /// The volatile side of a pool's heap.
 #[derive(Debug)]

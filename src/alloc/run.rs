@@ -24,6 +24,8 @@ pub(crate) enum Holder {
     Reservation,
     /// The transaction open on a lane.
     Lane(u32),
+    /// The same, which has dropped its ops and yet may store there until it ends (H6).
+    Kept(u32),
     /// The log, until a checkpoint has passed it.
     Log,
 }

@@ -135,13 +135,16 @@ impl<'e, M: Media> Tx<'e, M> {
         self.store_homes(&stage);
         self.manager.log.settle(&self.lane.cursor);
         let lane = &mut *self.lane;
+        let manager = self.manager;
         if stage.has_bits() {
             let ops = stage.bit_ops(RECORD_HEADER_BYTES);
-            let manager = self.manager;
             manager
                 .heap
                 .settle_commit(&manager.pool, lane.cursor.lane, &mut lane.cache, ops);
         }
+        manager
+            .heap
+            .release_kept(&manager.pool, lane.cursor.lane, &mut lane.kept);
         self.stage = Some(stage);
         self.end_lane();
         Ok(timestamp)

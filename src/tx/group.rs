@@ -25,8 +25,8 @@ impl<'e, M: Media> Tx<'e, M> {
         let outcome = member(self);
         self.floor = outer;
         if outcome.is_err() {
-            self.drop_staged(savepoint);
             let newer = self.lane.cursor.undo_count - undo_count;
+            self.drop_staged(savepoint, newer > 0);
             let (media, geometry) = (self.manager.pool.media(), self.manager.pool.geometry());
             undo(
                 media,

@@ -4,7 +4,7 @@
 use std_alloc::vec::Vec;
 
 use super::TxError;
-use crate::alloc::{Heap, LaneCache};
+use crate::alloc::{Heap, Kept, LaneCache};
 use crate::layout::RootSlot;
 use crate::log::{CheckpointReport, Cursor, Log};
 use crate::media::Media;
@@ -25,6 +25,8 @@ const RANGES_WITHOUT_ALLOC: usize = 32;
 pub(super) struct LaneState {
     pub cursor: Cursor,
     pub cache: LaneCache,
+    /// What the transaction took, dropped, and still keeps from others.
+    pub kept: Kept,
     /// Ranges with before-images, in order of their snapshots.
     pub ranges: List<ByteRange, RANGES_WITHOUT_ALLOC>,
     /// Memory of the last transaction, for the next one.
@@ -57,6 +59,7 @@ impl<M: Media> Manager<M> {
             Padded(Lock::new(LaneState {
                 cursor: Cursor::new(lane, log.tail(lane)),
                 cache: LaneCache::new(),
+                kept: Kept::default(),
                 ranges: List::new(),
                 #[cfg(feature = "alloc")]
                 memory: [Vec::new(), Vec::new()],

@@ -41,18 +41,19 @@ impl<M: Media> Tx<'_, M> {
         match granted {
             Ok(block) => Ok(block),
             Err(GrantError::Alloc(error)) => {
-                self.drop_staged(savepoint);
+                self.drop_staged(savepoint, false);
                 Err(error.into())
             }
             Err(GrantError::Stage) => {
-                self.drop_staged(savepoint);
+                self.drop_staged(savepoint, false);
                 Err(self.stage_full(crate::alloc::StageFull))
             }
         }
     }
 
-    /// Drops what was staged behind `savepoint`, and what it took from the heap.
-    pub(in super::super) fn drop_staged(&mut self, savepoint: usize) {
+    /// Drops what was staged behind `savepoint`, and what it took from the heap. Where images were logged since,
+    /// they may be of blocks taken since: these stay taken until the transaction has ended (H6).
+    pub(in super::super) fn drop_staged(&mut self, savepoint: usize, images_since: bool) {
         let lane = &mut *self.lane;
         if let Some(stage) = &mut self.stage {
             if stage.has_bits() {
@@ -63,6 +64,7 @@ impl<M: Media> Tx<'_, M> {
                     lane.cursor.lane,
                     &mut lane.cache,
                     savepoint as u64,
+                    images_since.then_some(&mut lane.kept),
                     ops,
                 );
             }

@@ -20,12 +20,17 @@ impl<M: Media> Tx<'_, M> {
     pub(in super::super) fn roll_back(&mut self) -> Result<(), TxError<M::SyncError>> {
         let manager = self.manager;
         self.settle_fresh();
-        self.drop_staged(RECORD_HEADER_BYTES);
+        let images = self.lane.cursor.undo_count > 0;
+        self.drop_staged(RECORD_HEADER_BYTES, images);
         let mut outcome = Ok(());
-        if self.lane.cursor.undo_count > 0 {
+        if images {
             outcome = self.restore();
         }
         if outcome.is_ok() {
+            let lane = &mut *self.lane;
+            manager
+                .heap
+                .release_kept(&manager.pool, lane.cursor.lane, &mut lane.kept);
             self.lane.cursor.place = self.lane.cursor.place.back_in_ring();
             manager.log.settle(&self.lane.cursor);
         }
