@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use everline::media::{Domain, Durability, Media, Ram};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 use loom::sync::atomic::{AtomicU64, Ordering};
 
-/// Words from `tracked` on are loom atomics, made when first touched; all else is plain memory. Remembers what
+/// Words of `tracked` are loom atomics; all else is plain memory. Remembers what
 /// each tracked word held when its line was last flushed.
 pub struct LoomMedia {
     plain: Ram,
     tracked: ByteRange,
-    words: Mutex<HashMap<u64, Arc<AtomicU64>>>,
+    words: HashMap<u64, AtomicU64>,
     flushed: Mutex<HashMap<u64, u64>>,
 }
 
@@ -22,10 +22,15 @@ impl LoomMedia {
     pub fn new(image: &[u8], tracked: ByteRange) -> Self {
         let plain = Ram::new(ByteLen::of(image));
         plain.write(ByteOffset::ZERO, image);
+        // All made here: a word that another thread made would need an order of its own.
+        let places = (tracked.start().get()..tracked.end().get()).step_by(8);
+        let words = places
+            .map(|at| (at, AtomicU64::new(plain.load64(ByteOffset::new(at)))))
+            .collect();
         LoomMedia {
             plain,
             tracked,
-            words: Mutex::default(),
+            words,
             flushed: Mutex::default(),
         }
     }
@@ -44,11 +49,8 @@ impl LoomMedia {
         self.tracked.intersect(range).is_some()
     }
 
-    /// The word at `at`. The map's lock is let go before loom may switch threads.
-    fn word(&self, at: ByteOffset) -> Arc<AtomicU64> {
-        let mut words = self.words.lock().expect("no panic holds it");
-        let fresh = || Arc::new(AtomicU64::new(self.plain.load64(at)));
-        Arc::clone(words.entry(at.get()).or_insert_with(fresh))
+    fn word(&self, at: ByteOffset) -> &AtomicU64 {
+        &self.words[&at.get()]
     }
 
     fn by_words(
@@ -69,10 +71,10 @@ impl LoomMedia {
     }
 }
 
-/// Runs every interleaving of `model` with up to two preemptions.
+/// Runs every interleaving of `model` with up to three preemptions.
 pub fn explore(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(3);
     builder.max_branches = 100_000;
     builder.check(model);
 }
@@ -179,12 +181,7 @@ impl Media for LoomMedia {
                 .step_by(8)
                 .map(|inside| ByteOffset::new(line.get() + inside))
             {
-                let touched = self
-                    .words
-                    .lock()
-                    .expect("no panic holds it")
-                    .contains_key(&word.get());
-                if touched {
+                if self.words.contains_key(&word.get()) {
                     let value = self.load64(word);
                     self.flushed
                         .lock()
