@@ -136,6 +136,17 @@ fn a_reservation_gets_slabs_that_were_emptied_by_another_class() {
 }
 
 #[test]
+fn a_reservation_that_nothing_can_serve_is_refused() {
+    let engine = create(SMALLEST, &fixed());
+    fill(&engine, 3000);
+    for bytes in [1, 64, 3000, 5000, 20_000] {
+        let refused = engine.reserve(Request::new(bytes)).map(drop);
+        assert_eq!(refused, Err(AllocError::NoSpace { bytes }.into()));
+    }
+    assert_sound(&engine);
+}
+
+#[test]
 fn reservations_leave_no_trace_until_they_are_published() {
     let engine = create(MIB, &fixed());
     let before = engine.stats().expect("sound").heap;

@@ -343,8 +343,11 @@ impl Heap {
         generation: u64,
         stage: &mut impl Staging,
     ) -> Result<(), GrantError> {
+        let no_space = AllocError::NoSpace {
+            bytes: request.bytes,
+        };
         let Sized::Class(class) = self.size(pool, request)? else {
-            return Ok(());
+            return Err(no_space.into());
         };
         let shape = *self.shape(class)?;
         let mut state = self.state.lock();
@@ -357,9 +360,7 @@ impl Heap {
                 stage.mark(),
                 Reach::Free,
             )?
-            .ok_or(AllocError::NoSpace {
-                bytes: request.bytes,
-            })?;
+            .ok_or(no_space)?;
         self.stage_format(pool, &run, class, &shape, generation, stage)
             .map_err(Into::into)
     }

@@ -15,6 +15,7 @@
 
 mod append;
 mod checkpoint;
+mod damage;
 mod lane;
 mod mask;
 mod place;

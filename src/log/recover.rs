@@ -12,7 +12,7 @@ use super::mask::{ALWAYS, Masks, Source};
 use super::replay::{redo, undo};
 use super::slot::Slot;
 use super::walk::{Walker, walkers};
-use super::{CheckpointState, Log};
+use super::{CheckpointState, Log, damage};
 use crate::layout::{Corrupt, Geometry, OpKind, RECORD_UNIT, RecordKind, SlotHeader, Superblock};
 use crate::media::{Media, SpaceError};
 use crate::mem::{Array, Full, LANES_WITHOUT_ALLOC, List};
@@ -75,6 +75,7 @@ pub fn recover<M: Media>(
 ) -> Result<(Log, RecoveryReport), RecoverError<M::SyncError>> {
     let (media, geometry) = (pool.media(), pool.geometry());
     let slot = newest_slot(pool)?;
+    damage::check(media, geometry, pool.id(), &slot)?;
     let too_many = |Full| RecoverError::TooManyLanes(geometry.lane_count());
 
     let mut report = RecoveryReport {
