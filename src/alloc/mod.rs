@@ -70,8 +70,14 @@ impl Request {
     }
 }
 
+/// What a transaction has staged, as the allocator reads it.
+pub(crate) trait Overlay {
+    /// What a word will be once the ops staged so far are applied to `home`.
+    fn overlay64(&self, at: ByteOffset, home: u64) -> u64;
+}
+
 /// Ops that a transaction takes from the allocator.
-pub(crate) trait Staging {
+pub(crate) trait Staging: Overlay {
     /// Bytes for a range.
     fn write(&mut self, at: ByteOffset, bytes: &[u8]) -> Result<(), StageFull>;
     /// Bits to set.
@@ -80,8 +86,6 @@ pub(crate) trait Staging {
     fn clear(&mut self, word: ByteOffset, mask: u64) -> Result<(), StageFull>;
     /// How much is staged so far; what is staged later can be dropped by itself.
     fn mark(&self) -> u64;
-    /// What a word will be once the ops staged so far are applied to `home`.
-    fn overlay64(&self, at: ByteOffset, home: u64) -> u64;
 }
 
 /// The transaction's staging memory is full (only where the caller provided it).

@@ -34,11 +34,13 @@ impl Lane {
         }
     }
 
+    #[inline]
     pub fn head(&self) -> u64 {
         // Acquire pairs with the release in `pass_head`: the space before it is no longer read.
         self.head.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub fn done(&self) -> u64 {
         // Acquire pairs with the release in `Log::settle`: records before it are written, homes stored.
         self.done.load(Ordering::Acquire)
@@ -77,6 +79,7 @@ impl Cursor {
     }
 
     /// Begins a transaction at the present position.
+    #[inline]
     pub fn begin(&mut self) {
         self.transaction = self.place.sequence;
         self.last_undo = ByteOffset::ZERO;
@@ -85,6 +88,7 @@ impl Cursor {
 }
 
 impl Log {
+    #[inline]
     pub(crate) fn lane(&self, lane: u32) -> &Lane {
         match self.lanes.get(lane as usize) {
             Some(lane) => &lane.0,
@@ -103,6 +107,7 @@ impl Log {
     }
 
     /// Draws the next timestamp for a transaction on `lane`; it is in flight until [`Log::settle`] (I8).
+    #[inline]
     pub(crate) fn draw_timestamp(&self, lane: u32) -> u64 {
         let next = &self.next_timestamp.0;
         // Relaxed: a lower bound is enough, and the read-modify-write below publishes it.
@@ -114,6 +119,7 @@ impl Log {
     }
 
     /// Ends the transaction whose homes are stored: its records may be checkpointed from now on.
+    #[inline]
     pub(crate) fn settle(&self, cursor: &Cursor) {
         let lane = self.lane(cursor.lane);
         // Release pairs with the acquire in `done`.
@@ -152,6 +158,7 @@ impl Log {
     }
 
     /// Whether `lane`'s ring is more than half full.
+    #[inline]
     pub(crate) fn wants_checkpoint(&self, lane: u32) -> bool {
         let lane = self.lane(lane);
         // Relaxed: a hint.

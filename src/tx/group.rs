@@ -15,7 +15,7 @@ impl<'e, M: Media> Tx<'e, M> {
         &mut self,
         member: impl FnOnce(&mut Tx<'e, M>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let savepoint = self.stage_mut().savepoint();
+        let savepoint = self.stage().savepoint();
         let undo_count = self.lane.cursor.undo_count;
         let outcome = member(self);
         if outcome.is_err() {
