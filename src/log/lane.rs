@@ -1,9 +1,10 @@
 //! What threads share of a lane, and what its holder alone knows.
 
+use super::homes::Homes;
 use super::place::{Place, Ring};
 use super::{Log, LogStatus};
 use crate::layout::RECORD_UNIT;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Guard, Lock, Ordering};
 use crate::units::ByteOffset;
 
 /// No timestamp is in flight.
@@ -21,6 +22,7 @@ pub(crate) struct Lane {
     done: AtomicU64,
     /// Durable head: ring space before it may be reused (I3).
     head: AtomicU64,
+    homes: Lock<Homes>,
 }
 
 impl Lane {
@@ -31,6 +33,7 @@ impl Lane {
             in_flight: AtomicU64::new(IDLE),
             done: AtomicU64::new(tail),
             head: AtomicU64::new(tail),
+            homes: Lock::new(Homes::default()),
         }
     }
 
@@ -44,6 +47,12 @@ impl Lane {
     pub fn done(&self) -> u64 {
         // Acquire pairs with the release in `Log::settle`: records before it are written, homes stored.
         self.done.load(Ordering::Acquire)
+    }
+
+    /// What the lane's commits have stored to.
+    #[inline]
+    pub fn homes(&self) -> Guard<'_, Homes> {
+        self.homes.lock()
     }
 
     pub fn pass_head(&self, head: u64) {
@@ -118,7 +127,13 @@ impl Log {
         next.fetch_add(1, Ordering::AcqRel)
     }
 
-    /// Ends the transaction whose homes are stored: its records may be checkpointed from now on.
+    /// The list to which the commit on `lane` that has stored its homes adds them, before [`Log::settle`] (C1).
+    #[inline]
+    pub(crate) fn homes(&self, lane: u32) -> Guard<'_, Homes> {
+        self.lane(lane).homes()
+    }
+
+    /// Ends the transaction whose homes are stored and listed: its records may be checkpointed from now on.
     #[inline]
     pub(crate) fn settle(&self, cursor: &Cursor) {
         let lane = self.lane(cursor.lane);

@@ -15,6 +15,7 @@
 
 mod append;
 mod checkpoint;
+mod homes;
 mod lane;
 mod mask;
 mod place;

@@ -1,5 +1,6 @@
 //! Commit: secure room, draw a timestamp, one record, one wait, then the homes.
 
+use super::memory::load;
 use super::{Manager, Tx, TxError, UNDO_BYTES_IN_RECORD};
 use crate::layout::{OpKind, RECORD_HEADER_BYTES};
 use crate::log::{AppendError, Cursor, Framed, Room};
@@ -96,7 +97,7 @@ impl<'e, M: Media> Tx<'e, M> {
     #[inline]
     fn seal(&mut self) -> Result<u64, TxError<M::SyncError>> {
         let timestamp = self.write_commit()?;
-        self.store_homes();
+        self.store_homes(timestamp);
         let manager = self.manager;
         let work = self.work();
         manager.log.settle(work.cursor);
@@ -137,25 +138,38 @@ impl<'e, M: Media> Tx<'e, M> {
         }
     }
 
-    /// Stores the committed ops to their homes; flushing them is the next checkpoint's (I2, I7).
+    /// Stores the committed ops to their homes, and lists these for the next checkpoint to flush (I2, I7).
     #[inline]
-    fn store_homes(&self) {
+    fn store_homes(&self, timestamp: u64) {
         let media = self.manager.pool.media();
+        let mut homes = self.manager.log.homes(self.lane.cursor.lane);
+        homes.commit(timestamp);
         for (op, body) in self.staged().ops(RECORD_HEADER_BYTES) {
+            let at = op.range.start();
             match op.kind {
-                OpKind::Cover => {}
-                OpKind::Write if op.range.len().get() == 8 && op.range.start().is_aligned(8) => {
-                    media.store64(op.range.start(), super::memory::load(body, 0));
+                OpKind::Cover => continue,
+                OpKind::Write if op.range.len().get() == 8 && at.is_aligned(8) => {
+                    media.store64(at, load(body, 0));
                 }
-                OpKind::Write => {
-                    media.write(op.range.start(), &body[..op.range.len().get() as usize])
-                }
+                OpKind::Write => media.write(at, &body[..op.range.len().get() as usize]),
                 OpKind::Set => {
-                    media.fetch_or64(op.range.start(), super::memory::load(body, 0));
+                    media.fetch_or64(at, load(body, 0));
                 }
                 OpKind::Clear => {
-                    media.fetch_and64(op.range.start(), !super::memory::load(body, 0));
+                    media.fetch_and64(at, !load(body, 0));
                 }
+            }
+            homes.list(op.range);
+        }
+    }
+
+    /// As [`Tx::store_homes`], where the homes hold the committed bytes already.
+    pub(super) fn list_homes(&self, timestamp: u64) {
+        let mut homes = self.manager.log.homes(self.lane.cursor.lane);
+        homes.commit(timestamp);
+        for (op, _) in self.staged().ops(RECORD_HEADER_BYTES) {
+            if op.kind != OpKind::Cover {
+                homes.list(op.range);
             }
         }
     }

@@ -55,7 +55,8 @@ impl<M: Media> Tx<'_, M> {
         }
         undo(media, geometry, last, count, |_range| {})?;
         self.record_undo_ranges()?;
-        self.write_commit()?;
+        let timestamp = self.write_commit()?;
+        self.list_homes(timestamp);
         Ok(())
     }
 
