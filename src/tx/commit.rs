@@ -2,7 +2,7 @@
 
 use super::memory::load;
 use super::{Manager, Tx, TxError, UNDO_BYTES_IN_RECORD};
-use crate::layout::{OpKind, RECORD_HEADER_BYTES};
+use crate::layout::{Op, OpKind, RECORD_HEADER_BYTES};
 use crate::log::{AppendError, Cursor, Framed, Room};
 use crate::media::{Durability, Media};
 use crate::persist::Pending;
@@ -79,6 +79,7 @@ impl<'e, M: Media> Tx<'e, M> {
         let mut homes = Pending::new(media);
         let mut work = self.work();
         let staged = *work.stage.draft;
+        work.stage.draft.mark_stored();
         let recorded = work.ranges.as_slice().iter().try_for_each(|range| {
             if in_record {
                 work.stage.write_home(*range, &staged, |value| {
@@ -138,39 +139,45 @@ impl<'e, M: Media> Tx<'e, M> {
         }
     }
 
-    /// Stores the committed ops to their homes, and lists these for the next checkpoint to flush (I2, I7).
+    /// Stores the committed ops to their homes, and lists these for the next checkpoint to flush (I2, I7). What was
+    /// stored in place is there already.
     #[inline]
-    fn store_homes(&self, timestamp: u64) {
+    pub(super) fn store_homes(&self, timestamp: u64) {
         let media = self.manager.pool.media();
         let mut homes = self.manager.log.homes(self.lane.cursor.lane);
         homes.commit(timestamp);
-        for (op, body) in self.staged().ops(RECORD_HEADER_BYTES) {
-            let at = op.range.start();
-            match op.kind {
-                OpKind::Cover => continue,
-                OpKind::Write if op.range.len().get() == 8 && at.is_aligned(8) => {
-                    media.store64(at, load(body, 0));
-                }
-                OpKind::Write => media.write(at, &body[..op.range.len().get() as usize]),
-                OpKind::Set => {
-                    media.fetch_or64(at, load(body, 0));
-                }
-                OpKind::Clear => {
-                    media.fetch_and64(at, !load(body, 0));
-                }
+        let mut ops = self.staged().ops(RECORD_HEADER_BYTES);
+        loop {
+            let stored = self.lane.draft.is_stored(ops.at());
+            let Some((op, body)) = ops.next() else {
+                return;
+            };
+            if op.kind == OpKind::Cover {
+                continue;
             }
             homes.list(op.range);
+            if !stored {
+                store_home(media, &op, body);
+            }
         }
     }
+}
 
-    /// As [`Tx::store_homes`], where the homes hold the committed bytes already.
-    pub(super) fn list_homes(&self, timestamp: u64) {
-        let mut homes = self.manager.log.homes(self.lane.cursor.lane);
-        homes.commit(timestamp);
-        for (op, _) in self.staged().ops(RECORD_HEADER_BYTES) {
-            if op.kind != OpKind::Cover {
-                homes.list(op.range);
-            }
+/// Stores what an op says to its home.
+#[inline]
+fn store_home<M: Media>(media: &M, op: &Op, body: &[u8]) {
+    let at = op.range.start();
+    match op.kind {
+        OpKind::Cover => {}
+        OpKind::Write if op.range.len().get() == 8 && at.is_aligned(8) => {
+            media.store64(at, load(body, 0));
+        }
+        OpKind::Write => media.write(at, &body[..op.range.len().get() as usize]),
+        OpKind::Set => {
+            media.fetch_or64(at, load(body, 0));
+        }
+        OpKind::Clear => {
+            media.fetch_and64(at, !load(body, 0));
         }
     }
 }

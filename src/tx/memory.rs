@@ -71,6 +71,8 @@ pub(super) struct Draft {
     bits: bool,
     /// From the first byte that any op speaks of to the place behind the last.
     hull: (u64, u64),
+    /// Ops from here on say what homes hold already.
+    stored: usize,
 }
 
 impl Draft {
@@ -81,6 +83,7 @@ impl Draft {
         last_word: OpWord(0),
         bits: false,
         hull: (u64::MAX, 0),
+        stored: usize::MAX,
     };
 
     #[inline]
@@ -92,6 +95,18 @@ impl Draft {
     #[inline]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Ops from here on say what their homes hold already, staged changes before them included.
+    #[inline]
+    pub fn mark_stored(&mut self) {
+        self.stored = self.len;
+    }
+
+    /// Whether the op at `at` says what its home holds already.
+    #[inline]
+    pub fn is_stored(&self, at: usize) -> bool {
+        at >= self.stored
     }
 
     #[inline]
@@ -413,6 +428,14 @@ fn overlay(record: &[u8], range: ByteRange, bytes: &mut [u8]) {
 pub(super) struct Ops<'s> {
     bytes: &'s [u8],
     at: usize,
+}
+
+impl Ops<'_> {
+    /// Where the next op begins.
+    #[inline]
+    pub fn at(&self) -> usize {
+        self.at
+    }
 }
 
 impl<'s> Iterator for Ops<'s> {

@@ -10,6 +10,7 @@ impl<M: Media> Tx<'_, M> {
     /// are indeterminate until written.
     ///
     /// Errors: see [`AllocError`]; the transaction goes on. Cost: no wait.
+    #[inline]
     pub fn alloc(&mut self, request: Request) -> Result<ByteRange, TxError<M::SyncError>> {
         match self.try_alloc(&request) {
             Err(TxError::Alloc(AllocError::NoSpace { .. })) => {
@@ -23,6 +24,7 @@ impl<M: Media> Tx<'_, M> {
         }
     }
 
+    #[inline]
     fn try_alloc(&mut self, request: &Request) -> Result<ByteRange, TxError<M::SyncError>> {
         let manager = self.manager;
         let mut work = self.work();

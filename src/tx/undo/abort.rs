@@ -56,7 +56,7 @@ impl<M: Media> Tx<'_, M> {
         undo(media, geometry, last, count, |_range| {})?;
         self.record_undo_ranges()?;
         let timestamp = self.write_commit()?;
-        self.list_homes(timestamp);
+        self.store_homes(timestamp);
         Ok(())
     }
 

@@ -20,6 +20,8 @@ const COMPARED_RANGES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct InPlace<'t, 'e, M: Media> {
     tx: &'t mut Tx<'e, M>,
+    /// Where the last store found its range: stores tend to follow the order of the snapshot.
+    found: usize,
 }
 
 impl<M: Media> core::fmt::Debug for Tx<'_, M> {
@@ -52,17 +54,26 @@ impl<'e, M: Media> Tx<'e, M> {
             self.lane.ranges.truncate(known);
             self.lane.undo_bytes = bytes;
         }
-        outcome.map(|()| InPlace { tx: self })
+        outcome.map(|()| InPlace {
+            tx: self,
+            found: known,
+        })
     }
 
     fn log_images(&mut self, ranges: &[ByteRange]) -> Result<(), TxError<M::SyncError>> {
         let known = self.lane.ranges.as_slice().len();
+        // Ranges in ascending order lie behind all earlier ones, and need no comparison.
+        let ends = self.lane.ranges.as_slice().iter().map(|range| range.end());
+        let mut end = ends.max().unwrap_or(ByteOffset::ZERO);
         for range in ranges.iter().filter(|range| !range.is_empty()) {
-            let earlier = self.lane.ranges.as_slice();
-            let compared = &earlier[..earlier.len().min(COMPARED_RANGES_MAX)];
-            if compared.iter().any(|earlier| earlier.contains(*range)) {
-                continue;
+            if range.start() < end {
+                let earlier = self.lane.ranges.as_slice();
+                let compared = &earlier[..earlier.len().min(COMPARED_RANGES_MAX)];
+                if compared.iter().any(|earlier| earlier.contains(*range)) {
+                    continue;
+                }
             }
+            end = end.max(range.end());
             let capacity = self.staged().bytes.len();
             self.lane
                 .ranges
@@ -197,19 +208,22 @@ impl<M: Media> Images<'_, M> {
 }
 
 impl<M: Media> InPlace<'_, '_, M> {
-    fn covered(&self, at: ByteOffset, len: u64) -> Result<ByteRange, TxError<M::SyncError>> {
+    #[inline]
+    fn covered(&mut self, at: ByteOffset, len: u64) -> Result<ByteRange, TxError<M::SyncError>> {
         let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
-        let held = self
-            .tx
-            .lane
-            .ranges
-            .as_slice()
-            .iter()
-            .any(|snapshot| snapshot.contains(range));
-        if range.len().get() == len && held {
-            Ok(range)
-        } else {
-            Err(TxError::NotSnapshotted { range })
+        let snapshots = self.tx.lane.ranges.as_slice();
+        let (before, from) = snapshots.split_at(self.found.min(snapshots.len()));
+        let holds = |snapshot: &ByteRange| snapshot.contains(range);
+        let found = match from.iter().position(holds) {
+            Some(index) => Some(before.len() + index),
+            None => before.iter().position(holds),
+        };
+        match found {
+            Some(index) if range.len().get() == len => {
+                self.found = index;
+                Ok(range)
+            }
+            _ => Err(TxError::NotSnapshotted { range }),
         }
     }
 
