@@ -2,7 +2,7 @@
 
 use super::cache::{CachedWord, give_back, word_at};
 use super::run::{Holder, Run};
-use super::{FreeError, Heap, HeapState, LaneCache, Staging};
+use super::{FreeError, Heap, HeapState, LaneCache, Overlay, Staging};
 use crate::layout::{Corrupt, MapEntry, MapEntryKind, OpKind, SlabHeader};
 use crate::media::Media;
 use crate::pool::Pool;
@@ -42,7 +42,7 @@ impl Heap {
         &self,
         pool: &Pool<M>,
         at: ByteOffset,
-        stage: &impl Staging,
+        stage: &impl Overlay,
     ) -> Result<Found, FreeError> {
         let (media, geometry) = (pool.media(), pool.geometry());
         let foreign = FreeError::Foreign { at };
@@ -110,7 +110,7 @@ impl Heap {
         &self,
         pool: &Pool<M>,
         at: ByteOffset,
-        stage: &impl Staging,
+        stage: &impl Overlay,
     ) -> Result<ByteRange, FreeError> {
         self.find(pool, at, stage).map(|found| found.range)
     }

@@ -16,6 +16,7 @@
 mod append;
 mod checkpoint;
 mod damage;
+mod homes;
 mod lane;
 mod mask;
 mod place;
