@@ -215,6 +215,13 @@ fn scan_lane<M: Media>(
                         "an UNDO record holds something else than before-images",
                     )),
                 })?;
+                // Recovery follows this chain before it can look at it again.
+                if record.timestamp != scan.last_undo.get() {
+                    return Err(Corrupt::new(
+                        record.at,
+                        "an UNDO record leads to another than the one before it",
+                    ));
+                }
                 scan.last_undo = record.at;
                 scan.undo_count += 1;
             }
@@ -232,7 +239,7 @@ fn scan_lane<M: Media>(
                     }
                     Ok(())
                 })?;
-                scan.undo_count = 0;
+                (scan.undo_count, scan.last_undo) = (0, ByteOffset::ZERO);
                 report.redone += u64::from(timestamp > cut);
                 report.last_timestamp = report.last_timestamp.max(timestamp);
             }
