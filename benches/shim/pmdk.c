@@ -74,7 +74,7 @@ void everline_pmdk_close(struct peer *peer)
 
 void everline_pmdk_empty(struct peer *peer, uint64_t times)
 {
-	for (uint64_t i = 0; i < times; i++) {
+	for (volatile uint64_t i = 0; i < times; i++) {
 		TX_BEGIN(peer->pool) {
 		} TX_ONABORT {
 			refuse("empty transaction");
@@ -84,7 +84,7 @@ void everline_pmdk_empty(struct peer *peer, uint64_t times)
 
 void everline_pmdk_ranges(struct peer *peer, uint64_t times, uint64_t count, uint64_t len)
 {
-	for (uint64_t i = 0; i < times; i++) {
+	for (volatile uint64_t i = 0; i < times; i++) {
 		uint64_t stride;
 		char *first = next_ranges(peer, count, len, &stride);
 		TX_BEGIN(peer->pool) {
@@ -100,7 +100,7 @@ void everline_pmdk_ranges(struct peer *peer, uint64_t times, uint64_t count, uin
 
 void everline_pmdk_abort(struct peer *peer, uint64_t times, uint64_t count, uint64_t len)
 {
-	for (uint64_t i = 0; i < times; i++) {
+	for (volatile uint64_t i = 0; i < times; i++) {
 		uint64_t stride;
 		char *first = next_ranges(peer, count, len, &stride);
 		TX_BEGIN(peer->pool) {
@@ -118,7 +118,7 @@ void everline_pmdk_alloc(struct peer *peer, uint64_t times, uint64_t count, int 
 {
 	if (times * count > peer->objects_max)
 		refuse("more objects than places to keep them");
-	for (uint64_t i = 0; i < times; i++) {
+	for (volatile uint64_t i = 0; i < times; i++) {
 		TX_BEGIN(peer->pool) {
 			for (uint64_t k = 0; k < count; k++) {
 				PMEMoid object = pmemobj_tx_alloc(64, 1);
@@ -145,7 +145,7 @@ void everline_pmdk_free(struct peer *peer, uint64_t objects)
 
 void everline_pmdk_persist(struct peer *peer, uint64_t times, uint64_t len)
 {
-	for (uint64_t i = 0; i < times; i++) {
+	for (volatile uint64_t i = 0; i < times; i++) {
 		uint64_t stride;
 		char *first = next_ranges(peer, 1, len, &stride);
 		memcpy(first, peer->value, len);
