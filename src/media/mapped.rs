@@ -16,7 +16,7 @@ use everline_arch::{self as arch, FlushKind};
 use portable_atomic::AtomicU64;
 
 use super::{Domain, Durability, Media};
-use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
+use crate::units::{ByteLen, ByteOffset, ByteRange, FLUSH_LINE, LineRange};
 
 /// A mapped range of memory with the write-back instruction that fits it.
 #[derive(Debug)]
@@ -99,7 +99,12 @@ impl Mapped {
         if !at.is_aligned(size) {
             misaligned(at, size);
         }
-        self.pointer(at, size)
+        let whole = self.len.load(Ordering::Relaxed);
+        // One comparison where `pointer` needs two: no word is empty.
+        if at.get() >= whole.saturating_sub(size - 1) {
+            out_of_bounds(at, size, whole);
+        }
+        self.base.wrapping_add(at.get() as usize)
     }
 
     #[inline(always)]
@@ -267,10 +272,17 @@ impl Media for Mapped {
         if lines.is_empty() {
             return;
         }
-        let pointer = self.pointer(lines.start(), 1);
-        // SAFETY: the range begins in bounds; its last line holds a byte that the caller stored, and the
-        // mapping ends at a page boundary, so every line of it is mapped.
-        unsafe { arch::flush_lines(self.flush_kind, pointer, lines.count().get() as usize) }
+        let whole = self.len.load(Ordering::Relaxed);
+        let last = lines.start().get() + (lines.count().get() - 1) * FLUSH_LINE;
+        if last >= whole {
+            out_of_bounds(ByteOffset::new(last), 1, whole);
+        }
+        let first = self.base.wrapping_add(lines.start().get() as usize);
+        // SAFETY:
+        // - aligned: the base and every line begin at a multiple of a line;
+        // - mapped: the last line begins in bounds, and no page ends within a line;
+        // - known to the CPU: by the caller of `new`.
+        unsafe { arch::flush_lines(self.flush_kind, first, lines.count().get() as usize) }
     }
 
     #[inline]
@@ -283,12 +295,32 @@ impl Media for Mapped {
 #[cfg(all(test, feature = "std"))]
 mod tests {
     use crate::media::{Media, Ram};
-    use crate::units::{ByteLen, ByteOffset, ByteRange};
+    use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
     #[test]
     #[should_panic(expected = "leaves a medium of 4096 bytes")]
     fn a_store_past_the_end_panics_before_it_touches_anything() {
         Ram::new(ByteLen::new(4096)).write(ByteOffset::new(4090), &[1; 7]);
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves a medium of 4096 bytes")]
+    fn a_flush_past_the_end_panics_wherever_it_begins() {
+        let whole = ByteRange::at(0, 1 << 40).expect("small");
+        Ram::new(ByteLen::new(4096)).flush(LineRange::covering(whole));
+    }
+
+    #[test]
+    fn words_are_refused_from_the_last_that_does_not_fit() {
+        for len in [0, 1, 7, 8, 4095, 4096] {
+            let ram = Ram::new(ByteLen::new(len));
+            for at in [0, 1, 8, 4088, 4096, u64::MAX - 7] {
+                let store = || ram.store64(ByteOffset::new(at), 1);
+                let stored = std::panic::catch_unwind(std::panic::AssertUnwindSafe(store));
+                let fits = at % 8 == 0 && at.checked_add(8).is_some_and(|end| end <= len);
+                assert_eq!(stored.is_ok(), fits, "{at} of {len}");
+            }
+        }
     }
 
     #[test]

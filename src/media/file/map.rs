@@ -125,16 +125,19 @@ impl Mapping {
             flush_leaves(lines, len);
         }
         let first = self.base().wrapping_add(lines.start().get() as usize);
-        // Read once, behind the bounds check, so that this and the choice of the instruction are one dispatch.
-        let kind = self.flush_kind;
-        if kind == FlushKind::Portable {
-            return otherwise(lines);
+        let count = lines.count().get() as usize;
+        // The best kind has an arm of its own, so that the compiler makes one dispatch of this choice and the one
+        // inside: `tests/disassembly.rs` counts.
+        match self.flush_kind {
+            FlushKind::Portable => otherwise(lines),
+            // SAFETY:
+            // - aligned: the base and every line begin at a multiple of a line;
+            // - mapped: the last line begins below `len`, and pages are mapped whole (M2);
+            // - known to the CPU: the kind comes from `FlushKind::detect`.
+            FlushKind::Clwb => unsafe { arch::flush_lines(FlushKind::Clwb, first, count) },
+            // SAFETY: as above.
+            kind => unsafe { arch::flush_lines(kind, first, count) },
         }
-        // SAFETY:
-        // - aligned: the base and every line begin at a multiple of a line;
-        // - mapped: the last line begins below `len`, and pages are mapped whole (M2);
-        // - known to the CPU: the kind comes from `FlushKind::detect`.
-        unsafe { arch::flush_lines(kind, first, lines.count().get() as usize) }
     }
 
     /// Waits for the flushes of this thread, where that takes an instruction.

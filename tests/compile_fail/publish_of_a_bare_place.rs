@@ -1,0 +1,8 @@
+//~ E0308
+use everline::media::Ram;
+use everline::persist::View;
+use everline::units::ByteOffset;
+
+pub fn skip(view: View<'_, Ram>, target: ByteOffset) {
+    let _outcome = view.publish(ByteOffset::new(64), &target);
+}
