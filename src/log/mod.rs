@@ -15,6 +15,9 @@
 
 mod append;
 mod checkpoint;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod door;
 mod homes;
 mod lane;
 mod mask;
