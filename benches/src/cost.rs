@@ -146,15 +146,17 @@ fn of_pools() -> Vec<Row> {
     closed.expect("nothing fails in memory");
     row("pool/close unused", cost);
 
-    let open = || Engine::open(&medium, &OpenOptions::default());
+    let open = || {
+        let (engine, _report) = Engine::open(&medium, &OpenOptions::default()).expect("a pool");
+        engine
+    };
     let (engine, cost) = medium.cost_of(open);
     row("pool/open clean", cost);
-    let bench = Bench::new(engine.expect("closed before").0).expect("room for the area");
+    let bench = Bench::new(engine).expect("room for the area");
     bench.engine.abandon();
     let (engine, cost) = medium.cost_of(open);
     row("pool/open after a crash, 1 tx", cost);
 
-    let (engine, _report) = engine.expect("recoverable");
     let bench = Bench::new(engine).expect("room for the area");
     let (closed, cost) = medium.cost_of(|| bench.engine.close());
     closed.expect("nothing fails in memory");

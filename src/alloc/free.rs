@@ -125,7 +125,10 @@ impl Heap {
         let found = self.find(pool, at, stage)?;
         {
             let mut state = self.state.lock();
-            if state.freeing.of(found.word) & found.mask != 0 {
+            // Another transaction may have freed the object since it was found: then either its free is not settled,
+            // or its CLEAR stands at home (H3), where the lock lets us see it.
+            let home = stage.overlay64(found.word, pool.media().load64(found.word));
+            if state.freeing.of(found.word) & found.mask != 0 || home & found.mask == 0 {
                 return Err(FreeError::DoubleFree { at }.into());
             }
             state

@@ -119,10 +119,12 @@ impl Log {
     #[inline]
     pub(crate) fn draw_timestamp(&self, lane: u32) -> u64 {
         let next = &self.next_timestamp.0;
-        // Relaxed: a lower bound is enough, and the read-modify-write below publishes it.
+        // Relaxed load: a lower bound is enough. Release store: it takes the place of the IDLE that published the
+        // lane's earlier homes, and whoever sees it must see those homes too. What publishes this store itself is
+        // the read-modify-write below.
         self.lane(lane)
             .in_flight
-            .store(next.load(Ordering::Relaxed), Ordering::Relaxed);
+            .store(next.load(Ordering::Relaxed), Ordering::Release);
         // AcqRel: whoever sees a later timestamp (`cut`) also sees that this lane is in flight.
         next.fetch_add(1, Ordering::AcqRel)
     }

@@ -16,6 +16,9 @@
 mod append;
 mod checkpoint;
 mod damage;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod door;
 mod homes;
 mod lane;
 mod mask;
