@@ -97,7 +97,7 @@ fn j2_ranges_that_end_with_the_pool_flush_its_last_line() {
                 fence(dirty.expect("inside").flush()).expect("not made to fail");
             });
             assert_eq!(durable, lines_of(at, len), "{len} bytes at {at} of {whole}");
-            assert_eq!(durable.last().is_none_or(|line| *line == last), true);
+            assert!(durable.last().is_none_or(|line| *line == last));
         }
     }
 }

@@ -51,11 +51,10 @@ fn of_text(text: &str) -> Vec<u8> {
     let mut image = vec![0; len];
     for line in lines {
         let (offset, hex) = line.split_once(':').expect("offset: hex");
-        let mut at = usize::from_str_radix(offset, 16).expect("hex");
+        let start = usize::from_str_radix(offset, 16).expect("hex");
         let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-        for pair in digits.chunks(2) {
-            image[at] = (pair[0] << 4 | pair[1]) as u8;
-            at += 1;
+        for (byte, pair) in image[start..].iter_mut().zip(digits.chunks(2)) {
+            *byte = (pair[0] << 4 | pair[1]) as u8;
         }
     }
     image

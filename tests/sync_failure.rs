@@ -108,8 +108,8 @@ fn reopened_states(media: &CrashMedia, blocks: [ByteRange; 2]) -> Vec<u8> {
 
 #[test]
 fn k3_a_failed_sync_fails_the_commit_poisons_the_pool_and_reopen_finds_old_or_new() {
-    let works: [fn(&mut Tx<'_, CrashMedia>, [ByteRange; 2]) -> Result<(), Failed>; 2] =
-        [staged, undo];
+    type Work = fn(&mut Tx<'_, CrashMedia>, [ByteRange; 2]) -> Result<(), Failed>;
+    let works: [Work; 2] = [staged, undo];
     for (path, work) in works.into_iter().enumerate() {
         let mut failed_at = 0;
         // Each fence of the transaction in turn, until there is none left to fail.
@@ -285,8 +285,8 @@ fn a_full_device_under_the_pool_is_no_space_and_changes_nothing() {
     media.fail_back_after(ByteLen::ZERO);
     let device = TxError::Alloc(AllocError::Device(SpaceError::NoSpace));
     let mut tx = engine.begin().expect("a lane");
-    assert_eq!(tx.alloc(Request::new(200_000)), Err(device.clone()));
-    assert_eq!(tx.alloc(Request::new(5000)), Err(device.clone()));
+    assert_eq!(tx.alloc(Request::new(200_000)), Err(device));
+    assert_eq!(tx.alloc(Request::new(5000)), Err(device));
     // What is there already can be used: another object of the same slab.
     tx.alloc(Request::new(100)).expect("backed");
     tx.write(first.start(), &[2; 100]).expect("inside");

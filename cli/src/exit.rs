@@ -125,6 +125,7 @@ impl From<FileError> for Failure {
             FileError::Unlinked { .. } => (Code::Io, "unlinked"),
             FileError::Lost { .. } => (Code::Io, "lost"),
             FileError::Forked { .. } => (Code::Io, "forked"),
+            FileError::ForcedFlush { .. } => (Code::Usage, "forced_flush"),
             FileError::Io { .. } => (Code::Io, "io"),
         };
         Failure::new(code, kind, error)

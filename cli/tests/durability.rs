@@ -177,3 +177,16 @@ fn a_device_full_at_create_leaves_nothing_behind() {
     everline(&["create", &tmpfs.at("pool"), "--size", "64MiB", "--json"]).fails(4, "no space");
     assert!(tmpfs.is_empty());
 }
+
+#[test]
+fn a_forced_instruction_that_does_not_exist_is_a_usage_error_and_makes_no_file() {
+    let home = directory();
+    let path = home.path().join("pool.pmem");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_everline"));
+    command
+        .env("EVERLINE_FLUSH", "clwbb")
+        .args(["create", "--size", "1MiB"])
+        .arg(&path);
+    tools::run(&mut command, b"").fails(2, "EVERLINE_FLUSH");
+    assert!(!path.exists());
+}

@@ -1,11 +1,9 @@
-//! Interleaving models of the core's shared state, for `RUSTFLAGS="--cfg loom"`; empty without it.
+//! What the interleaving models share. Empty without `--cfg loom`; `ci/loom.sh` runs them.
 //!
-//! Loom enters by two doors (`docs/adr/0006-loom-has-two-doors.md`): `everline::sync` hands the core loom's atomics,
-//! and [`LoomMedia`] makes words on media visible to it. The code under test is the shipped one.
-#![cfg_attr(not(loom), allow(unused))]
+//! The code under test is the shipped one. Its volatile words are loom's by `everline::sync`; its words on media are
+//! loom's where a model watches them, by `media::LoomMedia`.
 
 #[cfg(loom)]
-mod media;
-
+pub mod media;
 #[cfg(loom)]
-pub use media::{LoomMedia, explore};
+pub mod model;

@@ -61,6 +61,7 @@ pub(super) fn give_back(
 }
 
 /// Where the cached word lies.
+#[inline]
 pub(super) fn word_at(geometry: &Geometry, word: &CachedWord) -> ByteOffset {
     crate::layout::SlabHeader::bitmap_word_at(geometry.slab_at(word.slab), word.word)
 }

@@ -2,7 +2,7 @@
 
 use super::cache::{CachedWord, give_back, word_at};
 use super::run::{Holder, Run};
-use super::{FreeError, Heap, HeapState, Kept, LaneCache, Staging};
+use super::{FreeError, Heap, HeapState, Kept, LaneCache, Overlay, Staging};
 use crate::layout::{Corrupt, MapEntry, MapEntryKind, OpKind, SlabHeader};
 use crate::media::Media;
 use crate::pool::Pool;
@@ -42,7 +42,7 @@ impl Heap {
         &self,
         pool: &Pool<M>,
         at: ByteOffset,
-        stage: &impl Staging,
+        stage: &impl Overlay,
     ) -> Result<Found, FreeError> {
         let (media, geometry) = (pool.media(), pool.geometry());
         let foreign = FreeError::Foreign { at };
@@ -110,7 +110,7 @@ impl Heap {
         &self,
         pool: &Pool<M>,
         at: ByteOffset,
-        stage: &impl Staging,
+        stage: &impl Overlay,
     ) -> Result<ByteRange, FreeError> {
         self.find(pool, at, stage).map(|found| found.range)
     }
@@ -125,7 +125,10 @@ impl Heap {
         let found = self.find(pool, at, stage)?;
         {
             let mut state = self.state.lock();
-            if state.freeing.of(found.word) & found.mask != 0 {
+            // Another transaction may have freed the object since it was found: then either its free is not settled,
+            // or its CLEAR stands at home (H3), where the lock lets us see it.
+            let home = stage.overlay64(found.word, pool.media().load64(found.word));
+            if state.freeing.of(found.word) & found.mask != 0 || home & found.mask == 0 {
                 return Err(FreeError::DoubleFree { at }.into());
             }
             state
@@ -241,10 +244,9 @@ impl Heap {
     }
 
     /// The transaction on `lane` has ended: what it kept from others is free (H6).
+    #[cold]
     pub(crate) fn release_kept<M: Media>(&self, pool: &Pool<M>, lane: u32, kept: &mut Kept) {
-        if !core::mem::take(&mut kept.any) {
-            return;
-        }
+        kept.any = false;
         let mut state = self.state.lock();
         for (word, mask) in kept.bits.as_slice() {
             state.reserved.remove(*word, *mask);

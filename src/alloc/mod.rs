@@ -72,8 +72,14 @@ impl Request {
     }
 }
 
+/// What a transaction has staged, as the allocator reads it.
+pub(crate) trait Overlay {
+    /// What a word will be once the ops staged so far are applied to `home`.
+    fn overlay64(&self, at: ByteOffset, home: u64) -> u64;
+}
+
 /// Ops that a transaction takes from the allocator.
-pub(crate) trait Staging {
+pub(crate) trait Staging: Overlay {
     /// Bytes for a range.
     fn write(&mut self, at: ByteOffset, bytes: &[u8]) -> Result<(), StageFull>;
     /// Bits to set.
@@ -84,8 +90,6 @@ pub(crate) trait Staging {
     fn mark(&self) -> u64;
     /// Drops what was staged from `mark` on.
     fn drop_from(&mut self, mark: u64);
-    /// What a word will be once the ops staged so far are applied to `home`.
-    fn overlay64(&self, at: ByteOffset, home: u64) -> u64;
 }
 
 /// The transaction's staging memory is full (only where the caller provided it).
@@ -100,6 +104,14 @@ const KEPT_WITHOUT_ALLOC: usize = 32;
 pub(crate) struct Kept {
     any: bool,
     bits: List<(ByteOffset, u64), KEPT_WITHOUT_ALLOC>,
+}
+
+impl Kept {
+    /// Whether there is anything to release.
+    #[inline]
+    pub fn any(&self) -> bool {
+        self.any
+    }
 }
 
 /// The volatile side of a pool's heap.

@@ -59,6 +59,7 @@ enum Sized {
 }
 
 impl Heap {
+    #[inline]
     fn size<M: Media>(&self, pool: &Pool<M>, request: &Request) -> Result<Sized, AllocError> {
         let Request { bytes, align } = *request;
         if bytes == 0 {
@@ -80,6 +81,7 @@ impl Heap {
     }
 
     /// Allocates for the transaction open on `lane` and stages what makes it live.
+    #[inline]
     pub(crate) fn alloc<M: Media>(
         &self,
         pool: &Pool<M>,
@@ -122,6 +124,7 @@ impl Heap {
         }
     }
 
+    #[inline]
     fn shape(&self, class: u8) -> Result<&SlabShape, Corrupt> {
         self.classes.shape(class).ok_or(Corrupt::new(
             ByteOffset::ZERO,
@@ -145,6 +148,7 @@ impl Heap {
     }
 
     /// Fills the lane's word of `class`: from the slab it takes into use, one that is in use, a fresh one.
+    #[cold]
     #[allow(
         clippy::too_many_arguments,
         reason = "one call site; each is a different thing"

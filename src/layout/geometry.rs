@@ -204,6 +204,7 @@ impl Geometry {
     }
 
     /// Bytes of the pool.
+    #[inline]
     pub const fn len(&self) -> u64 {
         self.len
     }
@@ -229,11 +230,13 @@ impl Geometry {
     }
 
     /// A lane's ring in record units.
+    #[inline]
     pub const fn ring_units(&self) -> u64 {
         self.ring_bytes / RECORD_UNIT
     }
 
     /// Bytes of a slab.
+    #[inline]
     pub const fn slab_bytes(&self) -> u32 {
         self.slab_bytes
     }
@@ -244,6 +247,7 @@ impl Geometry {
     }
 
     /// Root slots, reader table and apply sequences.
+    #[inline]
     pub const fn shared_at(&self) -> ByteOffset {
         ByteOffset::new(self.shared_at)
     }
@@ -269,6 +273,7 @@ impl Geometry {
     }
 
     /// Where the heap begins: everything before it is metadata.
+    #[inline]
     pub const fn heap_at(&self) -> ByteOffset {
         ByteOffset::new(self.heap_at)
     }
@@ -279,6 +284,7 @@ impl Geometry {
     }
 
     /// Where `slab` begins.
+    #[inline]
     pub const fn slab_at(&self, slab: u64) -> ByteOffset {
         ByteOffset::new(self.heap_at + slab * self.slab_bytes as u64)
     }
@@ -297,6 +303,7 @@ impl Geometry {
     }
 
     /// The heap's whole slabs.
+    #[inline]
     pub const fn heap(&self) -> ByteRange {
         match ByteRange::at(self.heap_at, self.slab_count() * self.slab_bytes as u64) {
             Some(range) => range,
@@ -313,6 +320,7 @@ impl Geometry {
     }
 
     /// The slab map: entries, bitmap of used slabs, bitmap of run heads.
+    #[inline]
     pub const fn slab_map(&self) -> ByteRange {
         match ByteRange::at(self.entries_at, self.heap_at - self.entries_at) {
             Some(range) => range,
@@ -326,6 +334,7 @@ impl Geometry {
     }
 
     /// The pool's range.
+    #[inline]
     pub const fn whole(&self) -> ByteRange {
         match ByteRange::new(ByteOffset::ZERO, ByteLen::new(self.len)) {
             Some(range) => range,

@@ -32,6 +32,27 @@ layout_struct! {
     }
 }
 
+impl RecordHeader {
+    /// The header as five words, its checksum zero: records are built by whole aligned words, which the checksum
+    /// and the copy into the log take straight from the store buffer.
+    pub const fn words(
+        kind: RecordKind,
+        len: u32,
+        sequence: u64,
+        timestamp: u64,
+        transaction: u64,
+        unit: u32,
+    ) -> [u64; 5] {
+        [
+            (len as u64) << 32,
+            sequence,
+            timestamp,
+            transaction,
+            kind.code() as u64 | (unit as u64) << 32,
+        ]
+    }
+}
+
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
@@ -98,6 +119,7 @@ pub struct Op {
 
 impl Op {
     /// Bytes from this op's first word to the next op's.
+    #[inline]
     pub const fn stride(&self) -> u64 {
         match self.kind {
             OpKind::Write => self.body + self.range.len().get().div_ceil(8) * 8,
@@ -109,6 +131,7 @@ impl Op {
 
 impl OpWord {
     /// The word or two words that begin an op.
+    #[inline]
     pub const fn encode(kind: OpKind, range: ByteRange) -> (OpWord, Option<u64>) {
         let code = match kind {
             OpKind::Write => 1u64,
@@ -131,6 +154,7 @@ impl OpWord {
     }
 
     /// The op; `long` is the word behind it, used where [`OpWord::is_long`]. `None` where no op has such a word.
+    #[inline]
     pub const fn decode(self, long: u64) -> Option<Op> {
         let kind = match self.0 >> 48 & 7 {
             1 => OpKind::Write,
@@ -160,6 +184,19 @@ impl OpWord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_a_header_are_its_fields() {
+        use zerocopy::FromBytes;
+
+        let words = RecordHeader::words(RecordKind::Undo, 1, 2, 3, 4, 5);
+        let bytes = words.map(u64::to_le_bytes);
+        let header = RecordHeader::read_from_bytes(bytes.as_flattened()).expect("of that length");
+        assert_eq!((header.crc.get(), header.len.get()), (0, 1));
+        assert_eq!((header.sequence.get(), header.timestamp.get()), (2, 3));
+        assert_eq!((header.transaction.get(), header.kind.get()), (4, 2));
+        assert_eq!((header.zero.get(), header.unit.get()), (0, 5));
+    }
 
     #[test]
     fn every_op_word_decodes_to_what_was_encoded() {

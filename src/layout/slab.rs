@@ -19,6 +19,8 @@ pub const SLAB_HEADER_BYTES: u64 = size_of::<SlabHeader>() as u64;
 pub const CLASS_COUNT_MAX: usize = 64;
 
 const SLAB_MAGIC: u32 = u32::from_le_bytes(*b"SLAB");
+/// Up to here classes are 16 bytes apart; the smallest slab has them all.
+const SMALL_BYTES_MAX: u64 = 128;
 /// Objects are never aligned further than this on their own.
 const OBJECT_ALIGN_MAX: u64 = 4096;
 
@@ -85,6 +87,7 @@ impl SlabShape {
     }
 
     /// Where object `index` of the slab at `slab_at` lies.
+    #[inline]
     pub const fn object_at(&self, slab_at: ByteOffset, index: u32) -> ByteOffset {
         ByteOffset::new(
             slab_at.get() + self.data_at as u64 + index as u64 * self.object_bytes as u64,
@@ -106,6 +109,7 @@ impl SlabShape {
     }
 }
 
+#[inline]
 const fn natural_align(object_bytes: u64) -> u64 {
     let align = object_bytes & object_bytes.wrapping_neg();
     if align > OBJECT_ALIGN_MAX {
@@ -134,7 +138,7 @@ impl ClassTable {
         let mut size = 16;
         while size <= slab / 8 {
             this.add(size, slab);
-            size += if size < 128 {
+            size += if size < SMALL_BYTES_MAX {
                 16
             } else {
                 (1 << (63 - size.leading_zeros())) / 4
@@ -163,9 +167,15 @@ impl ClassTable {
     }
 
     /// The class that fits `bytes` at `align` (a power of two) with the least waste; `None` for huge objects.
+    #[inline]
     pub fn class_for(&self, bytes: u64, align: u64) -> Option<u8> {
         let shapes = &self.shapes[..self.len];
-        let first = shapes.partition_point(|shape| u64::from(shape.object_bytes) < bytes);
+        // Small classes are the multiples of 16.
+        let first = if bytes <= SMALL_BYTES_MAX {
+            bytes.saturating_sub(1) as usize / 16
+        } else {
+            shapes.partition_point(|shape| u64::from(shape.object_bytes) < bytes)
+        };
         let found = shapes[first..]
             .iter()
             .position(|shape| natural_align(shape.object_bytes.into()) >= align)?;
@@ -173,6 +183,7 @@ impl ClassTable {
     }
 
     /// How a slab of `class` is divided; `None` where there is no such class.
+    #[inline]
     pub fn shape(&self, class: u8) -> Option<&SlabShape> {
         self.shapes[..self.len].get(usize::from(class))
     }
@@ -223,6 +234,7 @@ impl SlabHeader {
     }
 
     /// Where word `word` of a slab's bitmap lies.
+    #[inline]
     pub const fn bitmap_word_at(slab_at: ByteOffset, word: u32) -> ByteOffset {
         ByteOffset::new(slab_at.get() + SLAB_HEADER_BYTES + word as u64 * 8)
     }

@@ -1,7 +1,6 @@
 //! Puts records into a lane: finds room, pads, extends, writes past the cache. Fences are the caller's.
 
 use everline_arch::crc32c;
-use zerocopy::{FromZeros, IntoBytes};
 
 use super::lane::{Cursor, Lane};
 use super::place::{Place, units_of};
@@ -10,7 +9,7 @@ use crate::layout::{RECORD_HEADER_BYTES, RECORD_UNIT, RecordHeader, RecordKind};
 use crate::media::Media;
 use crate::persist::Pending;
 use crate::pool::Pool;
-use crate::units::ByteRange;
+use crate::units::{ByteOffset, ByteRange};
 
 /// Why a record found no room; nothing was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +47,7 @@ struct Fit {
 }
 
 /// Room for a record of `units` at `place`, leaving a unit for an EXTEND behind it.
+#[inline]
 fn fit(lane: &Lane, place: &Place, units: u64, head: u64) -> Option<Fit> {
     let room = place.room(&lane.ring);
     if place.extension.is_some() {
@@ -64,6 +64,7 @@ fn fit(lane: &Lane, place: &Place, units: u64, head: u64) -> Option<Fit> {
 }
 
 impl Log {
+    #[inline]
     fn has_room(&self, cursor: &Cursor, room: Room) -> bool {
         let lane = self.lane(cursor.lane);
         let head = lane.head();
@@ -84,6 +85,7 @@ impl Log {
     /// least so many bytes and chains it with an EXTEND under the fence of `pending`.
     ///
     /// Errors: nothing was appended. Cost: no wait; two where a checkpoint was needed.
+    #[inline]
     pub(crate) fn secure<M: Media>(
         &self,
         pool: &Pool<M>,
@@ -96,6 +98,20 @@ impl Log {
         if self.has_room(cursor, room) {
             return Ok(());
         }
+        self.make_room(pool, cursor, room, pending, &mut retired, lend)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room<M: Media>(
+        &self,
+        pool: &Pool<M>,
+        cursor: &mut Cursor,
+        room: Room,
+        pending: &mut Pending<'_, M>,
+        mut retired: &mut dyn FnMut(ByteRange),
+        lend: impl FnOnce(u64) -> Option<ByteRange>,
+    ) -> Result<(), AppendError<M::SyncError>> {
         let needed = room.len + room.closing;
         if cursor.place.extension.is_none() {
             let full = |outcome: Result<_, M::SyncError>| outcome.map_err(AppendError::Sync);
@@ -127,21 +143,14 @@ impl Log {
         body[..8].copy_from_slice(&block.start().get().to_le_bytes());
         body[8..16].copy_from_slice(&block.len().get().to_le_bytes());
         let len = RECORD_HEADER_BYTES as u64 + 16;
-        self.put(
-            cursor,
-            &cursor.place,
-            RecordKind::Extend,
-            0,
-            len,
-            &mut record,
-            pending,
-        );
+        put_small(lane, cursor, RecordKind::Extend, len, &mut record, pending);
         cursor.place = cursor.place.extended_by(block);
         Ok(())
     }
 
     /// Appends the record in `bytes`, whose first 40 bytes are the header's and whose length is `len`, padded
     /// with zeros to 64; room for it was secured. The fence of `pending` makes it durable.
+    #[inline]
     pub(crate) fn append<M: Media>(
         &self,
         cursor: &mut Cursor,
@@ -157,75 +166,70 @@ impl Log {
         };
         if found.pad {
             let mut pad = [0u8; RECORD_UNIT as usize];
-            let place = cursor.place;
-            self.put(
-                cursor,
-                &place,
-                RecordKind::Pad,
-                0,
-                RECORD_HEADER_BYTES as u64,
-                &mut pad,
-                pending,
-            );
+            let len = RECORD_HEADER_BYTES as u64;
+            put_small(lane, cursor, RecordKind::Pad, len, &mut pad, pending);
         }
         let at = found.place.at(&lane.ring);
+        let (kind, timestamp) = match framed {
+            Framed::Commit(timestamp) => (RecordKind::Commit, timestamp),
+            Framed::Undo => (RecordKind::Undo, cursor.last_undo.get()),
+        };
+        let words = RecordHeader::words(
+            kind,
+            len as u32,
+            found.place.sequence,
+            timestamp,
+            cursor.transaction,
+            found.place.unit(),
+        );
+        put(lane.seed, at, &words, len, bytes, pending);
         match framed {
-            Framed::Commit(timestamp) => {
-                self.put(
-                    cursor,
-                    &found.place,
-                    RecordKind::Commit,
-                    timestamp,
-                    len,
-                    bytes,
-                    pending,
-                );
-                cursor.place = found.place.behind_commit(units);
-            }
+            Framed::Commit(_) => cursor.place = found.place.behind_commit(units),
             Framed::Undo => {
-                let earlier = cursor.last_undo.get();
-                self.put(
-                    cursor,
-                    &found.place,
-                    RecordKind::Undo,
-                    earlier,
-                    len,
-                    bytes,
-                    pending,
-                );
                 cursor.place = found.place.behind(units);
                 cursor.last_undo = at;
                 cursor.undo_count += 1;
             }
         }
     }
+}
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the fields of one record, each named once"
-    )]
-    fn put<M: Media>(
-        &self,
-        cursor: &Cursor,
-        place: &Place,
-        kind: RecordKind,
-        timestamp: u64,
-        len: u64,
-        bytes: &mut [u8],
-        pending: &mut Pending<'_, M>,
-    ) {
-        let lane = self.lane(cursor.lane);
-        let mut header = RecordHeader::new_zeroed();
-        header.len = (len as u32).into();
-        header.sequence = place.sequence.into();
-        header.timestamp = timestamp.into();
-        header.transaction = cursor.transaction.into();
-        header.kind = kind.code().into();
-        header.unit = place.unit().into();
-        bytes[..RECORD_HEADER_BYTES].copy_from_slice(header.as_bytes());
-        let sum = crc32c(lane.seed, &bytes[4..len as usize]);
-        bytes[..4].copy_from_slice(&sum.to_le_bytes());
-        let whole = units_of(len) * RECORD_UNIT;
-        pending.write_nt(place.at(&lane.ring), &bytes[..whole as usize]);
+/// Puts a PAD or an EXTEND where the cursor stands.
+#[cold]
+#[inline(never)]
+fn put_small<M: Media>(
+    lane: &Lane,
+    cursor: &Cursor,
+    kind: RecordKind,
+    len: u64,
+    bytes: &mut [u8; RECORD_UNIT as usize],
+    pending: &mut Pending<'_, M>,
+) {
+    let place = &cursor.place;
+    let (sequence, unit) = (place.sequence, place.unit());
+    let words = RecordHeader::words(kind, len as u32, sequence, 0, cursor.transaction, unit);
+    let at = place.at(&lane.ring);
+    put(lane.seed, at, &words, len, bytes, pending);
+}
+
+/// Puts the header in front of the record in `bytes`, and the record at `at`.
+#[inline(always)]
+fn put<M: Media>(
+    seed: u32,
+    at: ByteOffset,
+    words: &[u64; RECORD_HEADER_BYTES / 8],
+    len: u64,
+    bytes: &mut [u8],
+    pending: &mut Pending<'_, M>,
+) {
+    let Some(header) = bytes.first_chunk_mut::<RECORD_HEADER_BYTES>() else {
+        unreachable!("a record is no shorter than its header")
+    };
+    for (place, word) in header.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
     }
+    let sum = crc32c(seed, &bytes[4..len as usize]);
+    bytes[..8].copy_from_slice(&(words[0] | u64::from(sum)).to_le_bytes());
+    let whole = units_of(len) * RECORD_UNIT;
+    pending.write_nt(at, &bytes[..whole as usize]);
 }

@@ -5,14 +5,14 @@
 //! 3. write the standby slot {generation + 1, epoch, cut, heads}, fence;
 //! 4. only then let ring space and extension blocks be reused.
 //!
-//! The lines are read off the records themselves, so there is no list to keep. Crash: before step 3 is durable
-//! the old slot and the old log are untouched; after it the homes are durable.
+//! The lines come from the lists of `homes.rs`, or off the records where there is no list. Crash: before step 3 is
+//! durable the old slot and the old log are untouched; after it the homes are durable.
 
 use super::place::Place;
 use super::record::Record;
 use super::slot::Slot;
 use super::{CheckpointState, Log};
-use crate::layout::{OpKind, RecordKind};
+use crate::layout::RecordKind;
 use crate::media::Media;
 use crate::mem::{Array, LANES_WITHOUT_ALLOC};
 use crate::persist::Pending;
@@ -84,7 +84,6 @@ impl Log {
     ) -> Result<CheckpointReport, M::SyncError> {
         let geometry = pool.geometry();
         let cut = self.cut();
-        let mut homes = Pending::new(pool.media());
         let Ok(mut heads) = Array::<u64, LANES_WITHOUT_ALLOC>::from_fn(self.lanes.len(), |lane| {
             self.lane(lane as u32).head()
         }) else {
@@ -93,7 +92,7 @@ impl Log {
         let mut units = 0;
         for lane in 0..heads.len() {
             if let Some(head) = heads.get_mut(lane) {
-                let new = self.flush_homes(pool, lane as u32, *head, cut, &mut homes);
+                let new = self.head_at(pool, lane as u32, *head, cut);
                 units += new - *head;
                 *head = new;
             }
@@ -104,6 +103,10 @@ impl Log {
         };
         if units == 0 {
             return Ok(report);
+        }
+        let mut homes = Pending::new(pool.media());
+        for (lane, head) in (0..).zip(heads.iter()) {
+            self.flush_homes(pool, lane, *head, &mut homes);
         }
         pool.health().settle(homes.fence())?;
         let old = state.slot;
@@ -136,21 +139,64 @@ impl Log {
         Ok(report)
     }
 
-    /// Flushes the homes of the commits up to `cut` that `lane` has settled; answers the lane's new head.
+    /// Where `lane`'s head goes: behind its last commit up to `cut`.
+    fn head_at<M: Media>(&self, pool: &Pool<M>, lane: u32, head: u64, cut: u64) -> u64 {
+        let done = self.lane(lane).done();
+        // Read after `done`, so that it is the last commit before `done` or a later one. A lane without a commit
+        // since open has nothing before `done`.
+        if self.lane(lane).homes().last_commit() <= cut {
+            return done;
+        }
+        let mut new_head = head;
+        self.walk(pool, lane, done, |record, behind| {
+            let below = record.timestamp <= cut;
+            if below {
+                new_head = behind;
+            }
+            below
+        });
+        new_head
+    }
+
+    /// Starts write-back of what `lane`'s commits before `head`, and perhaps later ones, have stored to.
     fn flush_homes<M: Media>(
         &self,
         pool: &Pool<M>,
         lane: u32,
         head: u64,
-        cut: u64,
         homes: &mut Pending<'_, M>,
-    ) -> u64 {
+    ) {
+        if self.lane(lane).head() == head {
+            return;
+        }
+        #[cfg(feature = "alloc")]
+        self.lane(lane).homes().take(|range| homes.flush(range));
+        #[cfg(not(feature = "alloc"))]
+        self.walk(pool, lane, head, |record, _| {
+            let flushed = record.ops(pool.media(), pool.geometry(), |op, _| {
+                if op.kind != crate::layout::OpKind::Cover {
+                    homes.flush(op.range);
+                }
+                Ok(())
+            });
+            flushed.is_ok()
+        });
+        #[cfg(feature = "alloc")]
+        let _ = pool;
+    }
+
+    /// Visits `lane`'s COMMITs from its head up to `end` with the sequence behind each, as long as `visit` says so.
+    fn walk<M: Media>(
+        &self,
+        pool: &Pool<M>,
+        lane: u32,
+        end: u64,
+        mut visit: impl FnMut(&Record, u64) -> bool,
+    ) {
         let (media, geometry) = (pool.media(), pool.geometry());
         let lane = self.lane(lane);
-        let done = lane.done();
-        let mut new_head = head;
-        let mut place = Place::in_ring(head);
-        while place.extension.is_some() || place.sequence < done {
+        let mut place = Place::in_ring(lane.head());
+        while place.extension.is_some() || place.sequence < end {
             let Some(record) = Record::trusted(media, &lane.ring, &place) else {
                 break;
             };
@@ -158,22 +204,9 @@ impl Log {
                 break;
             };
             place = next;
-            if record.kind == RecordKind::Commit {
-                if record.timestamp > cut {
-                    break;
-                }
-                let flushed = record.ops(media, geometry, |op, _| {
-                    if op.kind != OpKind::Cover {
-                        homes.flush(op.range);
-                    }
-                    Ok(())
-                });
-                if flushed.is_err() {
-                    break;
-                }
-                new_head = place.sequence;
+            if record.kind == RecordKind::Commit && !visit(&record, place.sequence) {
+                break;
             }
         }
-        new_head
     }
 }

@@ -1,9 +1,10 @@
 //! What threads share of a lane, and what its holder alone knows.
 
+use super::homes::Homes;
 use super::place::{Place, Ring};
 use super::{Log, LogStatus};
 use crate::layout::RECORD_UNIT;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Guard, Lock, Ordering};
 use crate::units::ByteOffset;
 
 /// No timestamp is in flight.
@@ -21,6 +22,7 @@ pub(crate) struct Lane {
     done: AtomicU64,
     /// Durable head: ring space before it may be reused (I3).
     head: AtomicU64,
+    homes: Lock<Homes>,
 }
 
 impl Lane {
@@ -31,17 +33,26 @@ impl Lane {
             in_flight: AtomicU64::new(IDLE),
             done: AtomicU64::new(tail),
             head: AtomicU64::new(tail),
+            homes: Lock::new(Homes::default()),
         }
     }
 
+    #[inline]
     pub fn head(&self) -> u64 {
         // Acquire pairs with the release in `pass_head`: the space before it is no longer read.
         self.head.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub fn done(&self) -> u64 {
         // Acquire pairs with the release in `Log::settle`: records before it are written, homes stored.
         self.done.load(Ordering::Acquire)
+    }
+
+    /// What the lane's commits have stored to.
+    #[inline]
+    pub fn homes(&self) -> Guard<'_, Homes> {
+        self.homes.lock()
     }
 
     pub fn pass_head(&self, head: u64) {
@@ -77,6 +88,7 @@ impl Cursor {
     }
 
     /// Begins a transaction at the present position.
+    #[inline]
     pub fn begin(&mut self) {
         self.transaction = self.place.sequence;
         self.last_undo = ByteOffset::ZERO;
@@ -85,6 +97,7 @@ impl Cursor {
 }
 
 impl Log {
+    #[inline]
     pub(crate) fn lane(&self, lane: u32) -> &Lane {
         match self.lanes.get(lane as usize) {
             Some(lane) => &lane.0,
@@ -103,17 +116,27 @@ impl Log {
     }
 
     /// Draws the next timestamp for a transaction on `lane`; it is in flight until [`Log::settle`] (I8).
+    #[inline]
     pub(crate) fn draw_timestamp(&self, lane: u32) -> u64 {
         let next = &self.next_timestamp.0;
-        // Relaxed: a lower bound is enough, and the read-modify-write below publishes it.
+        // Relaxed load: a lower bound is enough. Release store: it takes the place of the IDLE that published the
+        // lane's earlier homes, and whoever sees it must see those homes too. What publishes this store itself is
+        // the read-modify-write below.
         self.lane(lane)
             .in_flight
-            .store(next.load(Ordering::Relaxed), Ordering::Relaxed);
+            .store(next.load(Ordering::Relaxed), Ordering::Release);
         // AcqRel: whoever sees a later timestamp (`cut`) also sees that this lane is in flight.
         next.fetch_add(1, Ordering::AcqRel)
     }
 
-    /// Ends the transaction whose homes are stored: its records may be checkpointed from now on.
+    /// The list to which the commit on `lane` that has stored its homes adds them, before [`Log::settle`] (C1).
+    #[inline]
+    pub(crate) fn homes(&self, lane: u32) -> Guard<'_, Homes> {
+        self.lane(lane).homes()
+    }
+
+    /// Ends the transaction whose homes are stored and listed: its records may be checkpointed from now on.
+    #[inline]
     pub(crate) fn settle(&self, cursor: &Cursor) {
         let lane = self.lane(cursor.lane);
         // Release pairs with the acquire in `done`.
@@ -152,6 +175,7 @@ impl Log {
     }
 
     /// Whether `lane`'s ring is more than half full.
+    #[inline]
     pub(crate) fn wants_checkpoint(&self, lane: u32) -> bool {
         let lane = self.lane(lane);
         // Relaxed: a hint.

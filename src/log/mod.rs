@@ -16,6 +16,10 @@
 mod append;
 mod checkpoint;
 mod damage;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod door;
+mod homes;
 mod lane;
 mod mask;
 mod place;

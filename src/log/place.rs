@@ -19,6 +19,12 @@ impl Ring {
             units: geometry.ring_units(),
         }
     }
+
+    /// The unit of the ring that `sequence` stands for: rings are powers of two.
+    #[inline]
+    fn index(&self, sequence: u64) -> u64 {
+        sequence & (self.units - 1)
+    }
 }
 
 /// A heap block in which a lane's log goes on.
@@ -39,6 +45,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    #[inline]
     pub const fn in_ring(sequence: u64) -> Self {
         Place {
             sequence,
@@ -47,9 +54,10 @@ impl Place {
     }
 
     /// Where a record here begins.
+    #[inline]
     pub fn at(&self, ring: &Ring) -> ByteOffset {
         match self.extension {
-            None => ByteOffset::new(ring.at.get() + self.sequence % ring.units * RECORD_UNIT),
+            None => ByteOffset::new(ring.at.get() + ring.index(self.sequence) * RECORD_UNIT),
             Some(extension) => {
                 ByteOffset::new(extension.block.start().get() + extension.taken * RECORD_UNIT)
             }
@@ -57,6 +65,7 @@ impl Place {
     }
 
     /// The number in a record's `unit` field: 0 in the ring, counted from 1 through chained extensions.
+    #[inline]
     pub fn unit(&self) -> u32 {
         match self.extension {
             None => 0,
@@ -65,14 +74,16 @@ impl Place {
     }
 
     /// Units from here to the end of the ring or block.
+    #[inline]
     pub fn room(&self, ring: &Ring) -> u64 {
         match self.extension {
-            None => ring.units - self.sequence % ring.units,
+            None => ring.units - ring.index(self.sequence),
             Some(extension) => extension.block.len().get() / RECORD_UNIT - extension.taken,
         }
     }
 
     /// Behind a record of `units` units that does not end an extension.
+    #[inline]
     pub fn behind(&self, units: u64) -> Self {
         match self.extension {
             None => Place::in_ring(self.sequence + units),
@@ -87,6 +98,7 @@ impl Place {
     }
 
     /// Behind a COMMIT of `units` units: one in an extension leads back to the ring, behind the EXTEND.
+    #[inline]
     pub fn behind_commit(&self, units: u64) -> Self {
         match self.extension {
             None => self.behind(units),
@@ -110,12 +122,14 @@ impl Place {
     }
 
     /// The place in the ring at which the lane goes on once the present transaction has ended.
+    #[inline]
     pub fn back_in_ring(&self) -> Self {
         Place::in_ring(self.sequence + u64::from(self.extension.is_some()))
     }
 }
 
 /// Units that a record of `len` bytes takes.
+#[inline]
 pub(crate) const fn units_of(len: u64) -> u64 {
     len.div_ceil(RECORD_UNIT)
 }

@@ -141,6 +141,7 @@ impl Media for Mapped {
         ByteLen::new(self.len.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn durability(&self) -> Durability {
         self.durability
     }

@@ -16,6 +16,7 @@ mod domain;
 mod error;
 #[cfg(all(feature = "std", unix, not(loom)))]
 pub mod file;
+mod forward;
 mod mapped;
 #[cfg(feature = "alloc")]
 mod ram;
@@ -28,6 +29,7 @@ pub use mapped::Mapped;
 pub use ram::Ram;
 
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
+use forward::{forward, forward_accesses};
 
 /// A checksum that [`Media::verify`] feeds piece by piece.
 pub trait Checksum {
@@ -155,126 +157,20 @@ pub trait Media {
 impl<M: Media> Media for &M {
     type SyncError = M::SyncError;
 
-    #[inline]
-    #[track_caller]
-    fn len(&self) -> ByteLen {
-        (**self).len()
+    forward_accesses!(|this| (**this));
+    forward! {
+        |this| (**this);
+        tear_granule() -> u64;
+        reads_zero_when_fresh() -> bool;
+        write_nt(at: ByteOffset, bytes: &[u8]);
+        flush(lines: LineRange);
+        fence() -> Result<(), Self::SyncError>;
+        drain();
+        back(range: ByteRange) -> Result<(), SpaceError>;
+        set_len(len: ByteLen) -> Result<(), SpaceError>;
+        reaffirm(range: ByteRange);
     }
-    #[inline]
-    #[track_caller]
-    fn durability(&self) -> Durability {
-        (**self).durability()
-    }
-    #[inline]
-    #[track_caller]
-    fn tear_granule(&self) -> u64 {
-        (**self).tear_granule()
-    }
-    #[inline]
-    #[track_caller]
-    fn reads_zero_when_fresh(&self) -> bool {
-        (**self).reads_zero_when_fresh()
-    }
-    #[inline]
-    #[track_caller]
-    fn load8(&self, at: ByteOffset) -> u8 {
-        (**self).load8(at)
-    }
-    #[inline]
-    #[track_caller]
-    fn load16(&self, at: ByteOffset) -> u16 {
-        (**self).load16(at)
-    }
-    #[inline]
-    #[track_caller]
-    fn load32(&self, at: ByteOffset) -> u32 {
-        (**self).load32(at)
-    }
-    #[inline]
-    #[track_caller]
-    fn load64(&self, at: ByteOffset) -> u64 {
-        (**self).load64(at)
-    }
-    #[inline]
-    #[track_caller]
-    fn store8(&self, at: ByteOffset, value: u8) {
-        (**self).store8(at, value);
-    }
-    #[inline]
-    #[track_caller]
-    fn store16(&self, at: ByteOffset, value: u16) {
-        (**self).store16(at, value);
-    }
-    #[inline]
-    #[track_caller]
-    fn store32(&self, at: ByteOffset, value: u32) {
-        (**self).store32(at, value);
-    }
-    #[inline]
-    #[track_caller]
-    fn store64(&self, at: ByteOffset, value: u64) {
-        (**self).store64(at, value);
-    }
-    #[inline]
-    #[track_caller]
-    fn fetch_or64(&self, at: ByteOffset, bits: u64) -> u64 {
-        (**self).fetch_or64(at, bits)
-    }
-    #[inline]
-    #[track_caller]
-    fn fetch_and64(&self, at: ByteOffset, bits: u64) -> u64 {
-        (**self).fetch_and64(at, bits)
-    }
-    #[inline]
-    #[track_caller]
-    fn compare_exchange64(&self, at: ByteOffset, current: u64, new: u64) -> Result<u64, u64> {
-        (**self).compare_exchange64(at, current, new)
-    }
-    #[inline]
-    #[track_caller]
-    fn read(&self, at: ByteOffset, into: &mut [u8]) {
-        (**self).read(at, into);
-    }
-    #[inline]
-    #[track_caller]
-    fn write(&self, at: ByteOffset, bytes: &[u8]) {
-        (**self).write(at, bytes);
-    }
-    #[inline]
-    #[track_caller]
-    fn write_nt(&self, at: ByteOffset, bytes: &[u8]) {
-        (**self).write_nt(at, bytes);
-    }
-    #[inline]
-    #[track_caller]
-    fn fill(&self, range: ByteRange, byte: u8) {
-        (**self).fill(range, byte);
-    }
-    #[inline]
-    #[track_caller]
-    fn flush(&self, lines: LineRange) {
-        (**self).flush(lines);
-    }
-    #[inline]
-    #[track_caller]
-    fn fence(&self) -> Result<(), Self::SyncError> {
-        (**self).fence()
-    }
-    #[inline]
-    #[track_caller]
-    fn drain(&self) {
-        (**self).drain();
-    }
-    fn back(&self, range: ByteRange) -> Result<(), SpaceError> {
-        (**self).back(range)
-    }
-    fn set_len(&self, len: ByteLen) -> Result<(), SpaceError> {
-        (**self).set_len(len)
-    }
-    #[track_caller]
-    fn reaffirm(&self, range: ByteRange) {
-        (**self).reaffirm(range);
-    }
+
     fn verify<C: Checksum>(&self, range: ByteRange, check: &mut C) -> bool {
         (**self).verify(range, check)
     }

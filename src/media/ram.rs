@@ -6,6 +6,7 @@ use std_alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use everline_arch::FlushKind;
 
+use super::forward::{forward, forward_accesses};
 use super::{Checksum, Domain, Durability, Mapped, Media};
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
@@ -67,37 +68,13 @@ impl Drop for Ram {
     }
 }
 
-macro_rules! forward {
-    ($($name:ident($($arg:ident: $type:ty),*) $(-> $answer:ty)?;)*) => {
-        $(#[inline]
-        #[track_caller]
-        fn $name(&self, $($arg: $type),*) $(-> $answer)? {
-            self.mapped.$name($($arg),*)
-        })*
-    };
-}
-
 impl Media for Ram {
     type SyncError = Infallible;
 
+    forward_accesses!(|this| this.mapped);
     forward! {
-        len() -> ByteLen;
-        durability() -> Durability;
-        load8(at: ByteOffset) -> u8;
-        load16(at: ByteOffset) -> u16;
-        load32(at: ByteOffset) -> u32;
-        load64(at: ByteOffset) -> u64;
-        store8(at: ByteOffset, value: u8);
-        store16(at: ByteOffset, value: u16);
-        store32(at: ByteOffset, value: u32);
-        store64(at: ByteOffset, value: u64);
-        fetch_or64(at: ByteOffset, bits: u64) -> u64;
-        fetch_and64(at: ByteOffset, bits: u64) -> u64;
-        compare_exchange64(at: ByteOffset, current: u64, new: u64) -> Result<u64, u64>;
-        read(at: ByteOffset, into: &mut [u8]);
-        write(at: ByteOffset, bytes: &[u8]);
+        |this| this.mapped;
         write_nt(at: ByteOffset, bytes: &[u8]);
-        fill(range: ByteRange, byte: u8);
         flush(lines: LineRange);
         fence() -> Result<(), Infallible>;
     }

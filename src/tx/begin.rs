@@ -1,8 +1,8 @@
 //! A transaction and how it begins.
 
 use super::TxError;
-use super::manager::{LaneState, Manager};
-use super::memory::{Buffer, Stage};
+use super::manager::{LaneState, Manager, Work};
+use super::memory::{Stage, Staged};
 use crate::alloc::StageFull;
 use crate::layout::{RECORD_HEADER_BYTES, RootSlot};
 use crate::media::Media;
@@ -18,14 +18,10 @@ use crate::units::{ByteLen, ByteOffset, ByteRange};
 pub struct Tx<'e, M: Media> {
     pub(super) manager: &'e Manager<M>,
     pub(super) lane: Guard<'e, LaneState>,
-    /// Taken out when the transaction ends.
-    pub(super) stage: Option<Stage<'e>>,
-    /// Memory in which UNDO records are built.
-    pub(super) scratch: Option<Buffer<'e>>,
+    /// Memory that the caller lent; the lane has its own where there is an allocator.
+    pub(super) lent: Option<&'e mut [u8]>,
     /// Non-temporal stores and flushes to fresh blocks that no fence has settled yet.
     pub(super) fresh: Option<Pending<'e, M>>,
-    /// Bytes in `lane.ranges`.
-    pub(super) undo_bytes: u64,
     pub(super) floor: Floor,
 }
 
@@ -36,6 +32,14 @@ pub(super) struct Floor {
     pub staged: usize,
     /// Number of ranges with before-images.
     pub ranges: usize,
+}
+
+impl Floor {
+    /// No member is running.
+    const NONE: Floor = Floor {
+        staged: RECORD_HEADER_BYTES,
+        ranges: 0,
+    };
 }
 
 /// The least memory that can be lent to a transaction.
@@ -50,9 +54,7 @@ impl<M: Media> Manager<M> {
     #[inline]
     pub fn begin(&self) -> Result<Tx<'_, M>, TxError<M::SyncError>> {
         self.may_change()?;
-        let mut lane = self.take_lane()?;
-        let [stage, scratch] = core::mem::take(&mut lane.memory);
-        Ok(self.start(lane, Buffer::Owned(stage), Buffer::Owned(scratch)))
+        Ok(self.start(self.take_lane()?, None))
     }
 
     /// Begins a transaction that stages in `memory`: three quarters for the commit record, a quarter for UNDO
@@ -77,29 +79,22 @@ impl<M: Media> Manager<M> {
         lane: Guard<'e, LaneState>,
         memory: &'e mut [u8],
     ) -> Tx<'e, M> {
-        let (stage, scratch) = memory.split_at_mut(memory.len() / 4 * 3);
-        self.start(lane, Buffer::Lent(stage), Buffer::Lent(scratch))
+        self.start(lane, Some(memory))
     }
 
+    #[inline]
     fn start<'e>(
         &'e self,
         mut lane: Guard<'e, LaneState>,
-        stage: Buffer<'e>,
-        scratch: Buffer<'e>,
+        lent: Option<&'e mut [u8]>,
     ) -> Tx<'e, M> {
-        lane.cursor.begin();
-        lane.ranges.truncate(0);
+        lane.begin();
         Tx {
             manager: self,
             lane,
-            stage: Some(Stage::new(stage)),
-            scratch: Some(scratch),
+            lent,
             fresh: None,
-            undo_bytes: 0,
-            floor: Floor {
-                staged: RECORD_HEADER_BYTES,
-                ranges: 0,
-            },
+            floor: Floor::NONE,
         }
     }
 }
@@ -115,27 +110,33 @@ impl<'e, M: Media> Tx<'e, M> {
         self.manager
     }
 
-    pub(super) fn stage(&self) -> &Stage<'e> {
-        match &self.stage {
-            Some(stage) => stage,
-            None => unreachable!("the stage is taken out only when the transaction ends"),
-        }
+    /// Everything that the transaction works on.
+    #[inline]
+    pub(super) fn work(&mut self) -> Work<'_> {
+        self.lane.work(&mut self.lent)
     }
 
-    pub(super) fn stage_mut(&mut self) -> &mut Stage<'e> {
-        match &mut self.stage {
-            Some(stage) => stage,
-            None => unreachable!("the stage is taken out only when the transaction ends"),
-        }
+    /// The record in the making.
+    #[inline]
+    pub(super) fn stage(&mut self) -> Stage<'_> {
+        self.work().stage
     }
 
+    /// What is staged, to read.
+    #[inline]
+    pub(super) fn staged(&self) -> Staged<'_> {
+        self.lane.staged(&self.lent)
+    }
+
+    #[cold]
     pub(super) fn stage_full(&self, _: StageFull) -> TxError<M::SyncError> {
         TxError::StageFull {
-            capacity: self.stage().capacity(),
+            capacity: self.staged().bytes.len(),
         }
     }
 
     /// What a user's transaction may change: root slots and the heap.
+    #[inline]
     pub(super) fn changeable(
         &self,
         at: ByteOffset,
@@ -143,9 +144,10 @@ impl<'e, M: Media> Tx<'e, M> {
     ) -> Result<ByteRange, TxError<M::SyncError>> {
         let geometry = self.manager.pool.geometry();
         let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
-        let roots =
-            ByteRange::new(RootSlot::REGIONS.at(geometry), ByteLen::new(512)).unwrap_or_default();
-        let inside = geometry.heap().contains(range) || roots.contains(range);
+        let roots = || {
+            ByteRange::new(RootSlot::REGIONS.at(geometry), ByteLen::new(512)).unwrap_or_default()
+        };
+        let inside = geometry.heap().contains(range) || roots().contains(range);
         if range.len().get() == len && inside {
             Ok(range)
         } else {

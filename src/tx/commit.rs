@@ -1,12 +1,11 @@
 //! Commit: secure room, draw a timestamp, one record, one wait, then the homes.
 
-use super::memory::Stage;
-use super::{Tx, TxError, UNDO_BYTES_IN_RECORD};
-use crate::layout::{OpKind, RECORD_HEADER_BYTES};
-use crate::log::{AppendError, Framed, Room};
+use super::memory::load;
+use super::{Manager, Tx, TxError, UNDO_BYTES_IN_RECORD};
+use crate::layout::{Op, OpKind, RECORD_HEADER_BYTES};
+use crate::log::{AppendError, Cursor, Framed, Room};
 use crate::media::{Durability, Media};
 use crate::persist::Pending;
-use crate::units::ByteRange;
 
 /// What a commit reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,99 +21,200 @@ impl<'e, M: Media> Tx<'e, M> {
     ///
     /// Errors: [`TxError::Sync`], outcome unknown and pool poisoned; any other, the old state stands (I10).
     /// Cost: see [`crate::tx`]. Crash: before the record is durable the old state, from then on the new one.
-    #[inline]
+    #[inline(always)]
     pub fn commit(mut self) -> Result<Receipt, TxError<M::SyncError>> {
         let durability = self.manager.pool.media().durability();
-        // Images of a snapshot that was refused half-way need a record behind them: without one, a later recovery
-        // would take them for those of an open transaction.
-        let logged = self.lane.cursor.undo_count > 0;
-        if self.stage().is_empty()
-            && self.lane.ranges.as_slice().is_empty()
-            && self.fresh.is_none()
-            && !logged
-        {
-            self.retire_memory();
-            return Ok(Receipt {
-                timestamp: 0,
-                durability,
-            });
-        }
-        if let Err(error) = self.prepare() {
-            return Err(self.give_up(error));
-        }
-        let timestamp = self.seal()?;
+        let timestamp = if self.is_untouched() {
+            self.lane.end();
+            0
+        } else {
+            self.commit_changes()?
+        };
         Ok(Receipt {
             timestamp,
             durability,
         })
     }
 
+    /// Images of a snapshot that was refused half-way need a record behind them: without one, a later recovery would
+    /// take them for those of an open transaction.
+    #[inline]
+    fn is_untouched(&self) -> bool {
+        self.lane.draft.is_empty()
+            && self.lane.ranges.as_slice().is_empty()
+            && self.lane.cursor.undo_count == 0
+            && self.fresh.is_none()
+    }
+
+    #[inline(never)]
+    fn commit_changes(&mut self) -> Result<u64, TxError<M::SyncError>> {
+        if let Err(error) = self.prepare() {
+            return Err(self.give_up(error));
+        }
+        let timestamp = self.seal()?;
+        if self.manager.log.wants_checkpoint(self.lane.cursor.lane) {
+            self.manager.checkpoint_in_passing();
+        }
+        Ok(timestamp)
+    }
+
     /// Everything that may still fail without a trace: the record is complete and has its room.
+    #[inline]
     fn prepare(&mut self) -> Result<(), TxError<M::SyncError>> {
         self.manager.may_change()?;
-        self.record_undo_ranges()?;
+        if !self.lane.ranges.as_slice().is_empty() {
+            self.record_undo_ranges()?;
+        }
         // keeps I6: data that went straight to its home is durable before the COVER that speaks of it
         if let Some(fresh) = self.fresh.take() {
-            self.settle(fresh)?;
+            self.manager.settle(fresh)?;
         }
         let room = Room {
-            len: self.stage().len() as u64,
+            len: self.lane.draft.len() as u64,
             closing: 0,
         };
-        self.secure(room)
+        self.manager.secure(&mut self.lane.cursor, room)
     }
 
     /// Puts the snapshot ranges into the record: their bytes, or COVERs once they are durable at home.
+    #[inline]
     pub(super) fn record_undo_ranges(&mut self) -> Result<(), TxError<M::SyncError>> {
-        let in_record = self.undo_bytes <= UNDO_BYTES_IN_RECORD;
-        let mut homes = Pending::new(self.manager.pool.media());
-        for index in 0..self.lane.ranges.as_slice().len() {
-            let range = self.lane.ranges.as_slice()[index];
+        let in_record = self.lane.undo_bytes <= UNDO_BYTES_IN_RECORD;
+        let media = self.manager.pool.media();
+        let mut homes = Pending::new(media);
+        let mut work = self.work();
+        let staged = *work.stage.draft;
+        work.stage.draft.mark_stored();
+        let recorded = work.ranges.as_slice().iter().try_for_each(|range| {
             if in_record {
-                self.record_home(range)?;
+                work.stage.write_home(*range, &staged, |value| {
+                    media.read(range.start(), value);
+                })
             } else {
-                homes.flush(range);
-                self.stage_mut()
-                    .cover(range)
-                    .map_err(|full| self.stage_full(full))?;
+                homes.flush(*range);
+                work.stage.cover(*range)
+            }
+        });
+        recorded.map_err(|full| self.stage_full(full))?;
+        self.manager.settle(homes)
+    }
+
+    /// From here on only a fence can fail.
+    #[inline]
+    fn seal(&mut self) -> Result<u64, TxError<M::SyncError>> {
+        let timestamp = self.write_commit()?;
+        self.store_homes(timestamp);
+        let manager = self.manager;
+        let work = self.work();
+        manager.log.settle(work.cursor);
+        if work.stage.draft.has_bits() {
+            let ops = work.stage.staged().bit_ops(RECORD_HEADER_BYTES);
+            manager
+                .heap
+                .settle_commit(&manager.pool, work.cursor.lane, work.cache, ops);
+        }
+        if work.kept.any() {
+            let lane = work.cursor.lane;
+            manager.heap.release_kept(&manager.pool, lane, work.kept);
+        }
+        work.cursor.place = work.cursor.place.back_in_ring();
+        self.lane.end();
+        Ok(timestamp)
+    }
+
+    /// Writes the COMMIT record and waits for it (I8: the timestamp is drawn after room is secured).
+    #[inline]
+    pub(super) fn write_commit(&mut self) -> Result<u64, TxError<M::SyncError>> {
+        let manager = self.manager;
+        let lane = self.lane.cursor.lane;
+        let timestamp = manager.log.draw_timestamp(lane);
+        let mut pending = Pending::new(manager.pool.media());
+        let mut work = self.work();
+        let (len, bytes) = work.stage.record();
+        manager.log.append(
+            work.cursor,
+            Framed::Commit(timestamp),
+            len,
+            bytes,
+            &mut pending,
+        );
+        match manager.settle(pending) {
+            Ok(()) => Ok(timestamp),
+            Err(error) => {
+                // The outcome is unknown: what the transaction took stays taken until the pool is opened anew.
+                self.lane.end();
+                Err(error)
             }
         }
-        self.settle(homes)
     }
 
-    /// A WRITE of what `range` holds now, staged changes included, so that the order of ops does not matter.
-    fn record_home(&mut self, range: ByteRange) -> Result<(), TxError<M::SyncError>> {
-        let mut piece = [0u8; UNDO_BYTES_IN_RECORD as usize];
-        let Some(bytes) = piece.get_mut(..range.len().get() as usize) else {
-            unreachable!("a range in the record is no longer than all ranges in it")
-        };
-        self.read(range.start(), bytes)?;
-        self.stage_mut().savepoint();
-        self.stage_mut()
-            .write_with(range, |value| value.copy_from_slice(bytes))
-            .map_err(|full| self.stage_full(full))
+    /// Stores the committed ops to their homes, and lists these for the next checkpoint to flush (I2, I7). What was
+    /// stored in place is there already.
+    #[inline]
+    pub(super) fn store_homes(&self, timestamp: u64) {
+        let media = self.manager.pool.media();
+        let mut homes = self.manager.log.homes(self.lane.cursor.lane);
+        homes.commit(timestamp);
+        let mut ops = self.staged().ops(RECORD_HEADER_BYTES);
+        loop {
+            let stored = self.lane.draft.is_stored(ops.at());
+            let Some((op, body)) = ops.next() else {
+                return;
+            };
+            if op.kind == OpKind::Cover {
+                continue;
+            }
+            homes.list(op.range);
+            if !stored {
+                store_home(media, &op, body);
+            }
+        }
     }
+}
 
+/// Stores what an op says to its home.
+#[inline]
+fn store_home<M: Media>(media: &M, op: &Op, body: &[u8]) {
+    let at = op.range.start();
+    match op.kind {
+        OpKind::Cover => {}
+        OpKind::Write if op.range.len().get() == 8 && at.is_aligned(8) => {
+            media.store64(at, load(body, 0));
+        }
+        OpKind::Write => media.write(at, &body[..op.range.len().get() as usize]),
+        OpKind::Set => {
+            media.fetch_or64(at, load(body, 0));
+        }
+        OpKind::Clear => {
+            media.fetch_and64(at, !load(body, 0));
+        }
+    }
+}
+
+impl<M: Media> Manager<M> {
     /// Waits for `pending`, and remembers a failure.
+    #[inline]
     pub(super) fn settle(&self, pending: Pending<'_, M>) -> Result<(), TxError<M::SyncError>> {
-        self.manager
-            .pool
+        self.pool
             .health()
             .settle(pending.fence())
             .map_err(TxError::Sync)
     }
 
     /// Room in the lane for a record, and for one to end the transaction with.
-    pub(super) fn secure(&mut self, room: Room) -> Result<(), TxError<M::SyncError>> {
-        let manager = self.manager;
-        let (pool, heap) = (&manager.pool, &manager.heap);
+    #[inline]
+    pub(super) fn secure(
+        &self,
+        cursor: &mut Cursor,
+        room: Room,
+    ) -> Result<(), TxError<M::SyncError>> {
+        let (pool, heap) = (&self.pool, &self.heap);
         // An EXTEND joins whatever is fenced next by this thread; it waits for nothing by itself.
         let mut pending = Pending::new(pool.media());
-        manager
-            .log
+        self.log
             .secure(
                 pool,
-                &mut self.lane.cursor,
+                cursor,
                 room,
                 &mut pending,
                 |block| heap.retire(pool, block),
@@ -126,109 +226,14 @@ impl<'e, M: Media> Tx<'e, M> {
             })
     }
 
-    /// From here on only a fence can fail.
-    fn seal(mut self) -> Result<u64, TxError<M::SyncError>> {
-        let timestamp = self.write_commit()?;
-        let Some(stage) = self.stage.take() else {
-            unreachable!("taken out only when the transaction ends")
-        };
-        self.store_homes(&stage);
-        self.manager.log.settle(&self.lane.cursor);
-        let lane = &mut *self.lane;
-        let manager = self.manager;
-        if stage.has_bits() {
-            let ops = stage.bit_ops(RECORD_HEADER_BYTES);
-            manager
-                .heap
-                .settle_commit(&manager.pool, lane.cursor.lane, &mut lane.cache, ops);
-        }
-        manager
-            .heap
-            .release_kept(&manager.pool, lane.cursor.lane, &mut lane.kept);
-        self.stage = Some(stage);
-        self.end_lane();
-        Ok(timestamp)
-    }
-
-    /// Writes the COMMIT record and waits for it (I8: the timestamp is drawn after room is secured).
-    pub(super) fn write_commit(&mut self) -> Result<u64, TxError<M::SyncError>> {
-        let manager = self.manager;
-        let lane = self.lane.cursor.lane;
-        let timestamp = manager.log.draw_timestamp(lane);
-        let mut pending = Pending::new(manager.pool.media());
-        let Some(stage) = &mut self.stage else {
-            unreachable!("taken out only when the transaction ends")
-        };
-        let (len, bytes) = stage.record();
-        manager.log.append(
-            &mut self.lane.cursor,
-            Framed::Commit(timestamp),
-            len,
-            bytes,
-            &mut pending,
-        );
-        match manager.pool.health().settle(pending.fence()) {
-            Ok(()) => Ok(timestamp),
-            Err(error) => {
-                // The outcome is unknown: what the transaction took stays taken until the pool is opened anew.
-                self.retire_memory();
-                Err(TxError::Sync(error))
-            }
-        }
-    }
-
-    /// Stores the committed ops to their homes; flushing them is the next checkpoint's (I2, I7).
-    fn store_homes(&self, stage: &Stage<'_>) {
-        let media = self.manager.pool.media();
-        for (op, body) in stage.ops(RECORD_HEADER_BYTES, stage.len()) {
-            match op.kind {
-                OpKind::Cover => {}
-                OpKind::Write => {
-                    media.write(op.range.start(), &body[..op.range.len().get() as usize])
-                }
-                OpKind::Set => {
-                    media.fetch_or64(op.range.start(), super::memory::load(body, 0));
-                }
-                OpKind::Clear => {
-                    media.fetch_and64(op.range.start(), !super::memory::load(body, 0));
-                }
-            }
-        }
-    }
-
-    /// Ends the use of the lane, and checkpoints if its ring is half full.
-    pub(super) fn end_lane(mut self) {
-        let manager = self.manager;
-        let lane = self.lane.cursor.lane;
-        self.lane.cursor.place = self.lane.cursor.place.back_in_ring();
-        self.retire_memory();
-        drop(self);
-        if manager.log.wants_checkpoint(lane) {
-            let (pool, heap) = (&manager.pool, &manager.heap);
-            // A failure poisons the pool, and the next operation says so; this transaction is durable.
-            let _poisoned = manager
-                .log
-                .try_checkpoint(pool, &mut |block| heap.retire(pool, block));
-        }
-    }
-
-    /// Hands the transaction's memory to the lane's next one. Without a stage a transaction has ended.
-    pub(super) fn retire_memory(&mut self) {
-        #[cfg(feature = "alloc")]
-        {
-            use super::memory::Buffer;
-
-            /// Memory above this is given back to the system.
-            const KEPT_BYTES: usize = 1 << 20;
-            let owned = |buffer| match buffer {
-                Some(Buffer::Owned(bytes)) if bytes.len() <= KEPT_BYTES => bytes,
-                _ => std_alloc::vec::Vec::new(),
-            };
-            self.lane.memory = [
-                owned(self.stage.take().map(Stage::into_buffer)),
-                owned(self.scratch.take()),
-            ];
-        }
-        self.stage = None;
+    /// Checkpoints for a lane whose ring is half full, unless somebody else is at it.
+    #[cold]
+    #[inline(never)]
+    fn checkpoint_in_passing(&self) {
+        let (pool, heap) = (&self.pool, &self.heap);
+        // A failure poisons the pool, and the next operation says so; the transaction before is durable.
+        let _poisoned = self
+            .log
+            .try_checkpoint(pool, &mut |block| heap.retire(pool, block));
     }
 }

@@ -21,7 +21,7 @@ impl<'e, M: Media> Tx<'e, M> {
     ) -> Result<(), TxError<M::SyncError>> {
         self.manager.may_change()?; // keeps O3
         let range = self.changeable(at, bytes.len() as u64)?;
-        self.stage_mut()
+        self.stage()
             .cover(range)
             .map_err(|full| self.stage_full(full))?;
         self.fresh_pending().write_nt(at, bytes);
@@ -32,7 +32,7 @@ impl<'e, M: Media> Tx<'e, M> {
     pub fn zero_fresh(&mut self, range: ByteRange) -> Result<(), TxError<M::SyncError>> {
         self.manager.may_change()?; // keeps O3
         let range = self.changeable(range.start(), range.len().get())?;
-        self.stage_mut()
+        self.stage()
             .cover(range)
             .map_err(|full| self.stage_full(full))?;
         const PIECE: u64 = 16 * FLUSH_LINE;
@@ -67,10 +67,7 @@ impl<M: Media> Manager<M> {
         let range = self.in_heap(at, bytes.len() as u64)?;
         let mut pending = Pending::new(self.pool.media());
         pending.write_nt(range.start(), bytes);
-        self.pool
-            .health()
-            .settle(pending.fence())
-            .map_err(TxError::Sync)
+        self.settle(pending)
     }
 
     /// Stores `bytes` at their home; they are durable after [`Manager::persist`]. As [`Manager::write_durable`].
@@ -90,10 +87,7 @@ impl<M: Media> Manager<M> {
         let range = self.in_heap(range.start(), range.len().get())?;
         let mut pending = Pending::new(self.pool.media());
         pending.flush(range);
-        self.pool
-            .health()
-            .settle(pending.fence())
-            .map_err(TxError::Sync)
+        self.settle(pending)
     }
 
     fn in_heap(&self, at: ByteOffset, len: u64) -> Result<ByteRange, TxError<M::SyncError>> {

@@ -17,7 +17,7 @@ impl<'e, M: Media> Tx<'e, M> {
     ) -> Result<R, E> {
         let outer = self.floor;
         self.floor = Floor {
-            staged: self.stage_mut().savepoint(),
+            staged: self.stage().savepoint(),
             ranges: self.lane.ranges.as_slice().len(),
         };
         let savepoint = self.floor.staged;

@@ -4,6 +4,7 @@
 use std_alloc::vec::Vec;
 
 use super::TxError;
+use super::memory::{Buffer, Draft, Stage, Staged};
 use crate::alloc::{Heap, Kept, LaneCache};
 use crate::layout::RootSlot;
 use crate::log::{CheckpointReport, Cursor, Log};
@@ -27,11 +28,120 @@ pub(super) struct LaneState {
     pub cache: LaneCache,
     /// What the transaction took, dropped, and still keeps from others.
     pub kept: Kept,
+    /// A transaction is open: neither committed nor aborted yet.
+    pub open: bool,
     /// Ranges with before-images, in order of their snapshots.
     pub ranges: List<ByteRange, RANGES_WITHOUT_ALLOC>,
-    /// Memory of the last transaction, for the next one.
+    /// Bytes in `ranges`.
+    pub undo_bytes: u64,
+    pub draft: Draft,
+    /// Memory for the commit record, and for UNDO records, where the caller lends none.
     #[cfg(feature = "alloc")]
     pub memory: [Vec<u8>; 2],
+}
+
+/// What a transaction works on, all at once.
+pub(super) struct Work<'t> {
+    pub cursor: &'t mut Cursor,
+    pub cache: &'t mut LaneCache,
+    pub kept: &'t mut Kept,
+    pub ranges: &'t mut List<ByteRange, RANGES_WITHOUT_ALLOC>,
+    pub stage: Stage<'t>,
+    /// Memory in which UNDO records are built.
+    pub scratch: Buffer<'t>,
+}
+
+/// Memory above this is given back to the system when its transaction has ended.
+#[cfg(feature = "alloc")]
+const KEPT_BYTES: usize = 1 << 20;
+
+impl LaneState {
+    fn new(cursor: Cursor) -> Self {
+        LaneState {
+            cursor,
+            cache: LaneCache::new(),
+            kept: Kept::default(),
+            open: false,
+            ranges: List::new(),
+            undo_bytes: 0,
+            draft: Draft::EMPTY,
+            #[cfg(feature = "alloc")]
+            memory: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// A new transaction.
+    #[inline]
+    pub fn begin(&mut self) {
+        self.cursor.begin();
+        self.ranges.truncate(0);
+        self.undo_bytes = 0;
+        self.draft = Draft::EMPTY;
+        self.open = true;
+    }
+
+    /// The transaction has ended.
+    #[inline]
+    pub fn end(&mut self) {
+        self.open = false;
+        #[cfg(feature = "alloc")]
+        for memory in &mut self.memory {
+            if memory.len() > KEPT_BYTES {
+                *memory = Vec::new();
+            }
+        }
+    }
+
+    /// Everything, with the memory that the caller lent or else the lane's own: three quarters of what was lent
+    /// are for the commit record, a quarter for UNDO records.
+    #[inline]
+    pub fn work<'t>(&'t mut self, lent: &'t mut Option<&mut [u8]>) -> Work<'t> {
+        let (record, scratch) = match lent {
+            Some(lent) => {
+                let (record, scratch) = lent.split_at_mut(record_bytes(lent));
+                (Buffer::Lent(record), Buffer::Lent(scratch))
+            }
+            #[cfg(feature = "alloc")]
+            None => {
+                let [record, scratch] = &mut self.memory;
+                (Buffer::Grows(record), Buffer::Grows(scratch))
+            }
+            #[cfg(not(feature = "alloc"))]
+            None => (Buffer::Lent(&mut []), Buffer::Lent(&mut [])),
+        };
+        Work {
+            cursor: &mut self.cursor,
+            cache: &mut self.cache,
+            kept: &mut self.kept,
+            ranges: &mut self.ranges,
+            stage: Stage {
+                draft: &mut self.draft,
+                buffer: record,
+            },
+            scratch,
+        }
+    }
+
+    /// What is staged, to read.
+    #[inline]
+    pub fn staged<'t>(&'t self, lent: &'t Option<&mut [u8]>) -> Staged<'t> {
+        let bytes = match lent {
+            Some(lent) => &lent[..record_bytes(lent)],
+            #[cfg(feature = "alloc")]
+            None => &self.memory[0],
+            #[cfg(not(feature = "alloc"))]
+            None => &[],
+        };
+        Staged {
+            draft: &self.draft,
+            bytes,
+        }
+    }
+}
+
+/// How much of lent memory is for the commit record.
+fn record_bytes(lent: &[u8]) -> usize {
+    lent.len() / 4 * 3
 }
 
 /// Pool, log, heap and lanes of an open pool.
@@ -56,14 +166,7 @@ impl<M: Media> Manager<M> {
         let count = count.min(log.lane_count() as usize);
         let lanes = Array::from_fn(count, |lane| {
             let lane = lane as u32;
-            Padded(Lock::new(LaneState {
-                cursor: Cursor::new(lane, log.tail(lane)),
-                cache: LaneCache::new(),
-                kept: Kept::default(),
-                ranges: List::new(),
-                #[cfg(feature = "alloc")]
-                memory: [Vec::new(), Vec::new()],
-            }))
+            Padded(Lock::new(LaneState::new(Cursor::new(lane, log.tail(lane)))))
         });
         let Ok(lanes) = lanes else {
             unreachable!("`count` was chosen to fit")
@@ -123,6 +226,7 @@ impl<M: Media> Manager<M> {
         ByteOffset::new(self.pool.media().load64(slot.at(self.pool.geometry())))
     }
 
+    #[inline]
     fn in_pool(&self, at: ByteOffset, len: u64) -> Result<ByteRange, TxError<M::SyncError>> {
         let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
         if range.len().get() == len && self.pool.geometry().whole().contains(range) {
@@ -140,6 +244,7 @@ impl<M: Media> Manager<M> {
             .map_err(TxError::Sync)
     }
 
+    #[inline]
     pub(super) fn may_change(&self) -> Result<(), TxError<M::SyncError>> {
         if self.read_only {
             return Err(TxError::ReadOnly);
@@ -151,12 +256,25 @@ impl<M: Media> Manager<M> {
     }
 
     /// A lane that nobody holds: with `std` waits for one.
+    #[inline]
     pub(super) fn take_lane(&self) -> Result<Guard<'_, LaneState>, TxError<M::SyncError>> {
-        let first = preferred_lane();
+        let count = self.lanes.len();
+        let own = preferred_lane();
+        let own = if own < count { own } else { own % count };
+        match self.lanes.get(own).and_then(|lane| lane.0.try_lock()) {
+            Some(guard) => Ok(guard),
+            None => self.take_any_lane(own),
+        }
+    }
+
+    /// As [`Manager::take_lane`], where another thread holds the lane of choice.
+    #[cold]
+    #[inline(never)]
+    fn take_any_lane(&self, own: usize) -> Result<Guard<'_, LaneState>, TxError<M::SyncError>> {
         let mut turn = 0;
         loop {
             for index in 0..self.lanes.len() {
-                let lane = self.lanes.get((first + index) % self.lanes.len());
+                let lane = self.lanes.get((own + index) % self.lanes.len());
                 if let Some(guard) = lane.and_then(|lane| lane.0.try_lock()) {
                     return Ok(guard);
                 }
@@ -196,19 +314,26 @@ impl<M: Media> Manager<M> {
 
 /// The lane at which this thread begins to look: threads keep to their own while there are enough.
 #[cfg(all(feature = "std", not(loom)))]
+#[inline]
 fn preferred_lane() -> usize {
     use crate::sync::{AtomicUsize, Ordering};
-    use std::sync::OnceLock;
+    use core::cell::Cell;
 
-    static NEXT: OnceLock<AtomicUsize> = OnceLock::new();
+    const NONE: usize = usize::MAX;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
     std::thread_local! {
-        // Relaxed: only distinct numbers matter.
-        static OWN: usize = NEXT.get_or_init(|| AtomicUsize::new(0)).fetch_add(1, Ordering::Relaxed);
+        static OWN: Cell<usize> = const { Cell::new(NONE) };
     }
-    OWN.with(|own| *own)
+    OWN.with(|own| {
+        if own.get() == NONE {
+            // Relaxed: only distinct numbers matter.
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed) % NONE);
+        }
+        own.get()
+    })
 }
 
-#[cfg(any(not(feature = "std"), loom))]
+#[cfg(not(all(feature = "std", not(loom))))]
 fn preferred_lane() -> usize {
     0
 }

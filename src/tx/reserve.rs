@@ -86,10 +86,8 @@ impl<M: Media> Tx<'_, M> {
     fn prepare_slab(mut self, request: &Request) -> Result<(), TxError<M::SyncError>> {
         let generation = self.lane.cursor.transaction;
         let lane = self.lane.cursor.lane;
-        let Some(stage) = &mut self.stage else {
-            unreachable!("taken out only when the transaction ends")
-        };
         let (heap, pool) = (&self.manager.heap, &self.manager.pool);
+        let stage = &mut self.stage();
         match heap.prepare(pool, lane, request, generation, stage) {
             Ok(()) => self.commit().map(|_receipt| ()),
             Err(GrantError::Alloc(error)) => Err(error.into()),
@@ -112,12 +110,10 @@ impl<M: Media> Tx<'_, M> {
         let Some(grant) = reservation.grant else {
             unreachable!("taken out only here and in drop")
         };
-        let savepoint = self.stage_mut().savepoint();
         let (heap, pool) = (&self.manager.heap, &self.manager.pool);
         let lane = self.lane.cursor.lane;
-        let Some(stage) = &mut self.stage else {
-            unreachable!("taken out only when the transaction ends")
-        };
+        let stage = &mut self.stage();
+        let savepoint = stage.savepoint();
         let covered = if reservation.stored {
             stage.cover(reservation.block)
         } else {

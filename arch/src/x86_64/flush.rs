@@ -136,8 +136,9 @@ mod tests {
     fn j1_each_kind_emits_its_own_instruction_and_no_other() {
         assert_eq!(flushes_in(only_clwb), [1, 0, 0]);
         assert_eq!(flushes_in(only_clflushopt), [0, 1, 0]);
-        // Without optimisation the intrinsic is a call, and the instruction is behind it.
-        let inlined = usize::from(!cfg!(debug_assertions));
-        assert_eq!(flushes_in(only_clflush), [0, 0, inlined]);
+        // Without full optimisation the intrinsic may be a call, and the instruction is behind it.
+        let found = flushes_in(only_clflush);
+        let is_call = cfg!(debug_assertions) && found == [0, 0, 0];
+        assert!(is_call || found == [0, 0, 1], "{found:?}");
     }
 }

@@ -111,6 +111,12 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// The environment forces a flush instruction that does not exist, or not on this machine.
+    #[error("{error}; correct the variable or unset it")]
+    ForcedFlush {
+        /// What is wrong with it.
+        error: everline_arch::UnknownFlushKind,
+    },
     /// A child process tried to use what its parent opened.
     #[error("{}: opened by the parent process; a forked child opens its own pool", .path.display())]
     Forked {

@@ -51,7 +51,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::media::{Checksum, Domain, Durability, Errno, Mapped, Media, SpaceError};
+use crate::media::forward::forward_accesses;
+use crate::media::{Checksum, Domain, Errno, Mapped, Media, SpaceError};
 use crate::sync::{AtomicBool, Ordering};
 use crate::units::{ByteLen, ByteOffset, ByteRange, FAIL_ATOMIC, LineRange, round_down, round_up};
 use back::Backing;
@@ -97,18 +98,6 @@ pub struct FileMedia {
     named: AtomicBool,
     opener: u32,
 }
-
-/// Hands calls of [`Media`] to what `mapped()` answers.
-macro_rules! forward {
-    ($($name:ident($($arg:ident: $type:ty),*) $(-> $answer:ty)?;)*) => {
-        $(#[inline]
-        #[track_caller]
-        fn $name(&self, $($arg: $type),*) $(-> $answer)? {
-            self.mapped().$name($($arg),*)
-        })*
-    };
-}
-use forward;
 
 impl FileMedia {
     /// The file's path, from the root.
@@ -241,24 +230,7 @@ impl Media for FileMedia {
     /// `EIO` and the like from a sync; in effect none where a fence is an instruction.
     type SyncError = Errno;
 
-    forward! {
-        len() -> ByteLen;
-        durability() -> Durability;
-        load8(at: ByteOffset) -> u8;
-        load16(at: ByteOffset) -> u16;
-        load32(at: ByteOffset) -> u32;
-        load64(at: ByteOffset) -> u64;
-        store8(at: ByteOffset, value: u8);
-        store16(at: ByteOffset, value: u16);
-        store32(at: ByteOffset, value: u32);
-        store64(at: ByteOffset, value: u64);
-        fetch_or64(at: ByteOffset, bits: u64) -> u64;
-        fetch_and64(at: ByteOffset, bits: u64) -> u64;
-        compare_exchange64(at: ByteOffset, current: u64, new: u64) -> Result<u64, u64>;
-        read(at: ByteOffset, into: &mut [u8]);
-        write(at: ByteOffset, bytes: &[u8]);
-        fill(range: ByteRange, byte: u8);
-    }
+    forward_accesses!(|this| this.mapped());
 
     /// True for a file that this value made and nobody had before.
     fn reads_zero_when_fresh(&self) -> bool {

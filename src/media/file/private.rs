@@ -6,7 +6,8 @@ use memmap2::MmapMut;
 
 use super::lock::{self, Locked, Role};
 use super::sigbus::Watch;
-use super::{FileError, FileMedia, FileOptions, forward, map, names, open, probe, sys};
+use super::{FileError, FileMedia, FileOptions, map, names, open, probe, sys};
+use crate::media::forward::{forward, forward_accesses};
 use crate::media::{Checksum, Domain, Durability, Errno, Mapped, Media, SpaceError};
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
@@ -64,24 +65,10 @@ impl Media for PrivateMedia {
     /// `EIO` where a page of the file could not be read and zeros stand in for it; nothing else.
     type SyncError = Errno;
 
+    forward_accesses!(|this| this.mapped());
     forward! {
-        len() -> ByteLen;
-        durability() -> Durability;
-        load8(at: ByteOffset) -> u8;
-        load16(at: ByteOffset) -> u16;
-        load32(at: ByteOffset) -> u32;
-        load64(at: ByteOffset) -> u64;
-        store8(at: ByteOffset, value: u8);
-        store16(at: ByteOffset, value: u16);
-        store32(at: ByteOffset, value: u32);
-        store64(at: ByteOffset, value: u64);
-        fetch_or64(at: ByteOffset, bits: u64) -> u64;
-        fetch_and64(at: ByteOffset, bits: u64) -> u64;
-        compare_exchange64(at: ByteOffset, current: u64, new: u64) -> Result<u64, u64>;
-        read(at: ByteOffset, into: &mut [u8]);
-        write(at: ByteOffset, bytes: &[u8]);
+        |this| this.mapped();
         write_nt(at: ByteOffset, bytes: &[u8]);
-        fill(range: ByteRange, byte: u8);
         flush(lines: LineRange);
     }
 

@@ -51,6 +51,9 @@ pub(super) struct Survey {
 
 /// Surveys the place of `file`, which is open under `path`. Maps a page of it for a moment, if it is a regular file.
 pub(super) fn survey(file: &File, path: &Path, assume: bool) -> Result<Survey, FileError> {
+    if let Some(Err(error)) = FlushKind::forced() {
+        return Err(FileError::ForcedFlush { error });
+    }
     let magic =
         sys::file_system_magic(file).map_err(FileError::sys("look up the file system", path))?;
     let (file_system, class) = place::kind_of(magic);

@@ -11,6 +11,7 @@ impl<M: Media> Tx<'_, M> {
     ///
     /// Errors: see [`AllocError`]; the transaction goes on. Cost: no wait; under pressure one for every 46 slabs
     /// that objects of other sizes have left.
+    #[inline]
     pub fn alloc(&mut self, request: Request) -> Result<ByteRange, TxError<M::SyncError>> {
         let mut outcome = self.try_alloc(&request);
         let mut more = true;
@@ -23,20 +24,18 @@ impl<M: Media> Tx<'_, M> {
         outcome
     }
 
+    #[inline]
     fn try_alloc(&mut self, request: &Request) -> Result<ByteRange, TxError<M::SyncError>> {
-        let savepoint = self.stage().len();
-        let generation = self.lane.cursor.transaction;
-        let lane = &mut *self.lane;
-        let Some(stage) = &mut self.stage else {
-            unreachable!("taken out only when the transaction ends")
-        };
-        let granted = self.manager.heap.alloc(
-            &self.manager.pool,
-            lane.cursor.lane,
-            &mut lane.cache,
+        let manager = self.manager;
+        let mut work = self.work();
+        let savepoint = work.stage.draft.len();
+        let granted = manager.heap.alloc(
+            &manager.pool,
+            work.cursor.lane,
+            work.cache,
             request,
-            generation,
-            stage,
+            work.cursor.transaction,
+            &mut work.stage,
         );
         match granted {
             Ok(block) => Ok(block),
@@ -54,22 +53,15 @@ impl<M: Media> Tx<'_, M> {
     /// Drops what was staged behind `savepoint`, and what it took from the heap. Where images were logged since,
     /// they may be of blocks taken since: these stay taken until the transaction has ended (H6).
     pub(in super::super) fn drop_staged(&mut self, savepoint: usize, images_since: bool) {
-        let lane = &mut *self.lane;
-        if let Some(stage) = &mut self.stage {
-            if stage.has_bits() {
-                let ops = stage.bit_ops(savepoint);
-                let (heap, pool) = (&self.manager.heap, &self.manager.pool);
-                heap.unstage(
-                    pool,
-                    lane.cursor.lane,
-                    &mut lane.cache,
-                    savepoint as u64,
-                    images_since.then_some(&mut lane.kept),
-                    ops,
-                );
-            }
-            stage.truncate(savepoint);
+        let (heap, pool) = (&self.manager.heap, &self.manager.pool);
+        let mut work = self.lane.work(&mut self.lent);
+        if work.stage.draft.has_bits() {
+            let ops = work.stage.staged().bit_ops(savepoint);
+            let kept = images_since.then_some(work.kept);
+            let lane = work.cursor.lane;
+            heap.unstage(pool, lane, work.cache, savepoint as u64, kept, ops);
         }
+        work.stage.truncate(savepoint);
     }
 
     /// Frees the object that begins at `at` once the transaction is committed.
@@ -82,18 +74,16 @@ impl<M: Media> Tx<'_, M> {
             .slab_of(at)
             .is_some_and(|slab| geometry.slab_at(slab) == at);
         let savepoint = if huge {
-            self.stage_mut().savepoint()
+            self.stage().savepoint()
         } else {
-            self.stage().len()
+            self.lane.draft.len()
         };
-        let Some(stage) = &mut self.stage else {
-            unreachable!("taken out only when the transaction ends")
-        };
-        match self.manager.heap.free(&self.manager.pool, at, stage) {
+        let manager = self.manager;
+        match manager.heap.free(&manager.pool, at, &mut self.stage()) {
             Ok(()) => Ok(()),
             Err(UngrantError::Free(error)) => Err(error.into()),
             Err(UngrantError::Stage) => {
-                self.stage_mut().truncate(savepoint);
+                self.stage().truncate(savepoint);
                 Err(self.stage_full(crate::alloc::StageFull))
             }
         }
@@ -104,7 +94,7 @@ impl<M: Media> Tx<'_, M> {
         let range = self
             .manager
             .heap
-            .object_at(&self.manager.pool, at, self.stage())?;
+            .object_at(&self.manager.pool, at, &self.staged())?;
         let huge = range.len().get() >= u64::from(self.manager.pool.geometry().slab_bytes());
         Ok(LiveObject { range, huge })
     }
@@ -112,12 +102,8 @@ impl<M: Media> Tx<'_, M> {
     /// Stages the free of slabs without live objects; answers how many.
     pub(in super::super) fn stage_emptied(&mut self) -> Result<u64, TxError<M::SyncError>> {
         let lane = self.lane.cursor.lane;
-        let Some(stage) = &mut self.stage else {
-            unreachable!("taken out only when the transaction ends")
-        };
-        Ok(self
-            .manager
-            .heap
-            .stage_emptied(&self.manager.pool, lane, stage)?)
+        let manager = self.manager;
+        let stage = &mut self.stage();
+        Ok(manager.heap.stage_emptied(&manager.pool, lane, stage)?)
     }
 }

@@ -19,7 +19,7 @@ impl<M: Media> Tx<'_, M> {
     #[inline]
     pub fn write(&mut self, at: ByteOffset, bytes: &[u8]) -> Result<(), TxError<M::SyncError>> {
         let range = self.changeable(at, bytes.len() as u64)?;
-        self.stage_mut()
+        self.stage()
             .write_with(range, |value| value.copy_from_slice(bytes))
             .map_err(|full| self.stage_full(full))
     }
@@ -35,6 +35,7 @@ impl<M: Media> Tx<'_, M> {
     }
 
     /// Lets `change` work on a copy of the value at `at`, and stages the result. As [`Tx::write`].
+    #[inline]
     pub fn update<T: Value>(
         &mut self,
         at: ByteOffset,
@@ -46,14 +47,16 @@ impl<M: Media> Tx<'_, M> {
     }
 
     /// Reads bytes as this transaction sees them. Errors: outside the pool. Cost: no wait.
+    #[inline]
     pub fn read(&self, at: ByteOffset, into: &mut [u8]) -> Result<(), TxError<M::SyncError>> {
         self.manager.read(at, into)?;
         let range = ByteRange::new(at, ByteLen::of(into)).unwrap_or_default();
-        self.stage().overlay(range, into);
+        self.staged().overlay(range, into);
         Ok(())
     }
 
     /// Reads a value as this transaction sees it. As [`Tx::read`].
+    #[inline]
     pub fn get<T: Value>(&self, at: ByteOffset) -> Result<T, TxError<M::SyncError>> {
         let mut value = T::new_zeroed();
         // `T: IntoBytes + FromBytes` allows writing any bytes into it.
@@ -62,6 +65,7 @@ impl<M: Media> Tx<'_, M> {
     }
 
     /// Stages the place that a root slot leads to. As [`Tx::write`].
+    #[inline]
     pub fn set_root(
         &mut self,
         slot: RootSlot,
@@ -79,6 +83,7 @@ impl<M: Media> Tx<'_, M> {
     }
 }
 
+#[inline]
 fn zeroed_bytes<T: Value>(value: &mut T) -> &mut [u8] {
     value.as_mut_bytes()
 }

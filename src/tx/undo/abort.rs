@@ -27,21 +27,28 @@ impl<M: Media> Tx<'_, M> {
             outcome = self.restore();
         }
         if outcome.is_ok() {
-            let lane = &mut *self.lane;
-            manager
-                .heap
-                .release_kept(&manager.pool, lane.cursor.lane, &mut lane.kept);
+            if self.lane.kept.any() {
+                let lane = self.lane.cursor.lane;
+                let kept = &mut self.lane.kept;
+                manager.heap.release_kept(&manager.pool, lane, kept);
+            }
             self.lane.cursor.place = self.lane.cursor.place.back_in_ring();
             manager.log.settle(&self.lane.cursor);
         }
-        self.retire_memory();
+        self.lane.end();
         outcome
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn roll_back_dropped(&mut self) {
+        let _poisoned = self.roll_back();
     }
 
     /// keeps I9: non-temporal stores to a block that is about to be free again must not land later
     fn settle_fresh(&mut self) {
         if let Some(fresh) = self.fresh.take() {
-            let _poisoned = self.settle(fresh);
+            let _poisoned = self.manager.settle(fresh);
         }
     }
 
@@ -54,7 +61,8 @@ impl<M: Media> Tx<'_, M> {
         }
         undo(media, geometry, last, count, |_range| {})?;
         self.record_undo_ranges()?;
-        self.write_commit()?;
+        let timestamp = self.write_commit()?;
+        self.store_homes(timestamp);
         Ok(())
     }
 
@@ -74,9 +82,10 @@ impl<M: Media> Tx<'_, M> {
 /// Aborts a transaction that was neither committed nor aborted, a panic's included. A failure poisons the pool,
 /// and the next open restores the old state.
 impl<M: Media> Drop for Tx<'_, M> {
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.stage.is_some() {
-            let _poisoned = self.roll_back();
+        if self.lane.open {
+            self.roll_back_dropped();
         }
     }
 }

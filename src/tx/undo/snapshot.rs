@@ -1,16 +1,18 @@
 //! Snapshots: one wait for a whole batch of before-images, then stores in place through a guard (I2).
 
-use super::super::memory::Buffer;
-use super::super::{Tx, TxError, UNDO_BYTES_IN_RECORD};
+use super::super::memory::{Buffer, zero_padding};
+use super::super::{Manager, Tx, TxError, UNDO_BYTES_IN_RECORD};
 use crate::alloc::StageFull;
 use crate::layout::{OpKind, OpWord, RECORD_HEADER_BYTES, RECORD_UNIT};
-use crate::log::{Framed, Room};
+use crate::log::{Cursor, Framed, Room};
 use crate::media::Media;
 use crate::persist::Pending;
 use crate::units::{ByteLen, ByteOffset, ByteRange};
 
 /// A before-image is cut into records of at most this many bytes.
 const RECORD_BYTES_MAX: usize = 16 << 10;
+/// The longest head of an op: its word and a length word.
+const OP_HEAD_MAX: usize = 16;
 /// Ranges are compared with earlier ones only while these are few.
 const COMPARED_RANGES_MAX: usize = 64;
 
@@ -18,6 +20,8 @@ const COMPARED_RANGES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct InPlace<'t, 'e, M: Media> {
     tx: &'t mut Tx<'e, M>,
+    /// Where the last store found its range, counted from the floor: stores tend to follow the order of the snapshot.
+    found: usize,
 }
 
 impl<M: Media> core::fmt::Debug for Tx<'_, M> {
@@ -44,152 +48,64 @@ impl<'e, M: Media> Tx<'e, M> {
             self.changeable(range.start(), range.len().get())?;
         }
         let known = self.lane.ranges.as_slice().len();
-        let bytes = self.undo_bytes;
+        let bytes = self.lane.undo_bytes;
         let outcome = self.log_images(ranges);
         if outcome.is_err() {
             // Images that were logged restore what is there anyway; their ranges may not be stored to.
             self.lane.ranges.truncate(known);
-            self.undo_bytes = bytes;
+            self.lane.undo_bytes = bytes;
         }
-        outcome.map(|()| InPlace { tx: self })
+        let found = known - self.floor.ranges;
+        outcome.map(|()| InPlace { tx: self, found })
     }
 
     fn log_images(&mut self, ranges: &[ByteRange]) -> Result<(), TxError<M::SyncError>> {
         let known = self.lane.ranges.as_slice().len();
+        // Ranges in ascending order lie behind all earlier ones, and need no comparison.
+        let ends = self.lane.ranges.as_slice().iter().map(|range| range.end());
+        let mut end = ends.max().unwrap_or(ByteOffset::ZERO);
         for range in ranges.iter().filter(|range| !range.is_empty()) {
-            // A member that fails restores its own images only, so it takes one even where another has.
-            let earlier = &self.lane.ranges.as_slice()[self.floor.ranges..];
-            let compared = &earlier[..earlier.len().min(COMPARED_RANGES_MAX)];
-            if compared.iter().any(|earlier| earlier.contains(*range)) {
-                continue;
+            if range.start() < end {
+                // A member that fails restores its own images only, so it takes one even where another has.
+                let earlier = &self.lane.ranges.as_slice()[self.floor.ranges..];
+                let compared = &earlier[..earlier.len().min(COMPARED_RANGES_MAX)];
+                if compared.iter().any(|earlier| earlier.contains(*range)) {
+                    continue;
+                }
             }
-            let capacity = self.stage().capacity();
+            end = end.max(range.end());
+            let capacity = self.staged().bytes.len();
             self.lane
                 .ranges
                 .push(*range)
                 .map_err(|_full| TxError::StageFull { capacity })?;
-            self.undo_bytes += range.len().get();
+            self.lane.undo_bytes += range.len().get();
         }
         if self.lane.ranges.as_slice().len() == known {
             return Ok(());
         }
         // keeps I11: memory and log space for the record that ends the transaction, come what may
         let closing = self.closing_bytes();
-        let needed = self.stage().len() + closing;
-        self.stage_mut()
+        let needed = self.lane.draft.len() + closing;
+        self.stage()
             .ensure(needed)
             .map_err(|full| self.stage_full(full))?;
-        let mut scratch = match self.scratch.take() {
-            Some(scratch) => scratch,
-            None => unreachable!("the scratch memory is only ever borrowed"),
+        let manager = self.manager;
+        let work = self.work();
+        let mut images = Images {
+            manager,
+            cursor: work.cursor,
+            scratch: work.scratch,
+            closing: closing as u64,
+            pending: Pending::new(manager.pool.media()),
         };
-        let mut pending = Pending::new(self.manager.pool.media());
-        let logged = self.log_images_from(known, closing as u64, &mut scratch, &mut pending);
-        self.scratch = Some(scratch);
-        logged?;
-        self.settle(pending)
-    }
-
-    /// Packs the images of the ranges from index `first` on into as few records as fit.
-    fn log_images_from(
-        &mut self,
-        first: usize,
-        closing: u64,
-        scratch: &mut Buffer<'e>,
-        pending: &mut Pending<'e, M>,
-    ) -> Result<(), TxError<M::SyncError>> {
-        let capacity = self.record_capacity(scratch, first)?;
-        let mut len = RECORD_HEADER_BYTES;
-        for index in first..self.lane.ranges.as_slice().len() {
-            let range = self.lane.ranges.as_slice()[index];
-            let mut done = 0;
-            while done < range.len().get() {
-                const OP_HEAD_MAX: usize = 16;
-                if len + OP_HEAD_MAX + 8 > capacity {
-                    self.log_record(len, closing, scratch, pending)?;
-                    len = RECORD_HEADER_BYTES;
-                }
-                let left = range.len().get() - done;
-                let step = left.min((capacity - len - OP_HEAD_MAX) as u64 & !7);
-                let part = ByteRange::at(range.start().get() + done, step).unwrap_or_default();
-                len = self.put_image(scratch.bytes_mut(), len, part);
-                done += step;
-            }
-        }
-        self.log_record(len, closing, scratch, pending)
-    }
-
-    /// Bytes of a record that the scratch memory holds, made as large as is useful where it can grow.
-    fn record_capacity(
-        &self,
-        scratch: &mut Buffer<'e>,
-        first: usize,
-    ) -> Result<usize, TxError<M::SyncError>> {
-        const OP_HEAD_MAX: usize = 16;
-        let images = self.lane.ranges.as_slice()[first..].iter();
-        let wanted = images
-            .map(|range| range.len().get().div_ceil(8) as usize * 8 + OP_HEAD_MAX)
-            .sum::<usize>();
-        let wanted = (RECORD_HEADER_BYTES + wanted)
-            .min(RECORD_BYTES_MAX)
-            .next_multiple_of(RECORD_UNIT as usize);
-        match scratch.ensure(wanted) {
-            Ok(()) => Ok(wanted),
-            Err(StageFull) => {
-                Ok(scratch.bytes().len() / RECORD_UNIT as usize * RECORD_UNIT as usize)
-            }
-        }
-    }
-
-    /// Puts an op with what `range` holds at home at `at`; answers where the next op goes.
-    fn put_image(&self, bytes: &mut [u8], at: usize, range: ByteRange) -> usize {
-        let (word, long) = OpWord::encode(OpKind::Write, range);
-        bytes[at..at + 8].copy_from_slice(&word.0.to_le_bytes());
-        let mut body = at + 8;
-        if let Some(long) = long {
-            bytes[body..body + 8].copy_from_slice(&long.to_le_bytes());
-            body += 8;
-        }
-        let len = range.len().get() as usize;
-        let padded = len.div_ceil(8) * 8;
-        self.manager
-            .pool
-            .media()
-            .read(range.start(), &mut bytes[body..body + len]);
-        bytes[body + len..body + padded].fill(0);
-        body + padded
-    }
-
-    fn log_record(
-        &mut self,
-        len: usize,
-        closing: u64,
-        scratch: &mut Buffer<'e>,
-        pending: &mut Pending<'e, M>,
-    ) -> Result<(), TxError<M::SyncError>> {
-        if len == RECORD_HEADER_BYTES {
-            return Ok(());
-        }
-        self.secure(Room {
-            len: len as u64,
-            closing: closing + RECORD_HEADER_BYTES as u64,
-        })?;
-        let padded = len.div_ceil(RECORD_UNIT as usize) * RECORD_UNIT as usize;
-        let bytes = &mut scratch.bytes_mut()[..padded];
-        bytes[len..].fill(0);
-        self.manager.log.append(
-            &mut self.lane.cursor,
-            Framed::Undo,
-            len as u64,
-            bytes,
-            pending,
-        );
-        Ok(())
+        images.log(&work.ranges.as_slice()[known..])?;
+        manager.settle(images.pending)
     }
 
     /// Bytes of ops for all snapshot ranges in the record that ends the transaction.
     fn closing_bytes(&self) -> usize {
-        let in_record = self.undo_bytes <= UNDO_BYTES_IN_RECORD;
+        let in_record = self.lane.undo_bytes <= UNDO_BYTES_IN_RECORD;
         let of_range = |range: &ByteRange| {
             16 + if in_record {
                 range.len().get().div_ceil(8) as usize * 8
@@ -201,30 +117,124 @@ impl<'e, M: Media> Tx<'e, M> {
     }
 }
 
-impl<M: Media> InPlace<'_, '_, M> {
-    fn covered(&self, at: ByteOffset, len: u64) -> Result<ByteRange, TxError<M::SyncError>> {
-        let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
-        let held = self
-            .tx
-            .lane
-            .ranges
-            .as_slice()
+/// Before-images on their way into the log.
+struct Images<'t, M: Media> {
+    manager: &'t Manager<M>,
+    cursor: &'t mut Cursor,
+    scratch: Buffer<'t>,
+    /// Bytes of ops in the record that will end the transaction.
+    closing: u64,
+    pending: Pending<'t, M>,
+}
+
+impl<M: Media> Images<'_, M> {
+    /// Packs the images of `ranges` into as few records as fit.
+    fn log(&mut self, ranges: &[ByteRange]) -> Result<(), TxError<M::SyncError>> {
+        let capacity = self.record_capacity(ranges);
+        let mut len = RECORD_HEADER_BYTES;
+        for range in ranges {
+            let mut done = 0;
+            while done < range.len().get() {
+                if len + OP_HEAD_MAX + 8 > capacity {
+                    self.log_record(len)?;
+                    len = RECORD_HEADER_BYTES;
+                }
+                let left = range.len().get() - done;
+                let step = left.min((capacity - len - OP_HEAD_MAX) as u64 & !7);
+                let part = ByteRange::at(range.start().get() + done, step).unwrap_or_default();
+                len = self.put_image(len, part);
+                done += step;
+            }
+        }
+        self.log_record(len)
+    }
+
+    /// Bytes of a record that the scratch memory holds, made as large as is useful where it can grow.
+    fn record_capacity(&mut self, ranges: &[ByteRange]) -> usize {
+        let wanted = ranges
             .iter()
-            .skip(self.tx.floor.ranges)
-            .any(|snapshot| snapshot.contains(range));
-        if range.len().get() == len && held {
-            Ok(range)
-        } else {
-            Err(TxError::NotSnapshotted { range })
+            .map(|range| range.len().get().div_ceil(8) as usize * 8 + OP_HEAD_MAX)
+            .sum::<usize>();
+        let wanted = (RECORD_HEADER_BYTES + wanted)
+            .min(RECORD_BYTES_MAX)
+            .next_multiple_of(RECORD_UNIT as usize);
+        match self.scratch.ensure(wanted) {
+            Ok(()) => wanted,
+            Err(StageFull) => {
+                self.scratch.bytes().len() / RECORD_UNIT as usize * RECORD_UNIT as usize
+            }
+        }
+    }
+
+    /// Puts an op with what `range` holds at home at `at`; answers where the next op goes.
+    fn put_image(&mut self, at: usize, range: ByteRange) -> usize {
+        let bytes = self.scratch.bytes_mut();
+        let (word, long) = OpWord::encode(OpKind::Write, range);
+        bytes[at..at + 8].copy_from_slice(&word.0.to_le_bytes());
+        let mut body = at + 8;
+        if let Some(long) = long {
+            bytes[body..body + 8].copy_from_slice(&long.to_le_bytes());
+            body += 8;
+        }
+        let len = range.len().get() as usize;
+        let padded = len.div_ceil(8) * 8;
+        let media = self.manager.pool.media();
+        media.read(range.start(), &mut bytes[body..body + len]);
+        bytes[body + len..body + padded].fill(0);
+        body + padded
+    }
+
+    fn log_record(&mut self, len: usize) -> Result<(), TxError<M::SyncError>> {
+        if len == RECORD_HEADER_BYTES {
+            return Ok(());
+        }
+        let room = Room {
+            len: len as u64,
+            closing: self.closing + RECORD_HEADER_BYTES as u64,
+        };
+        self.manager.secure(self.cursor, room)?;
+        let padded = len.div_ceil(RECORD_UNIT as usize) * RECORD_UNIT as usize;
+        let bytes = self.scratch.bytes_mut();
+        zero_padding(bytes, len, padded);
+        self.manager.log.append(
+            self.cursor,
+            Framed::Undo,
+            len as u64,
+            &mut bytes[..padded],
+            &mut self.pending,
+        );
+        Ok(())
+    }
+}
+
+impl<M: Media> InPlace<'_, '_, M> {
+    #[inline]
+    fn covered(&mut self, at: ByteOffset, len: u64) -> Result<ByteRange, TxError<M::SyncError>> {
+        let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
+        let floor = self.tx.floor.ranges;
+        let snapshots = &self.tx.lane.ranges.as_slice()[floor..];
+        let (before, from) = snapshots.split_at(self.found.min(snapshots.len()));
+        let holds = |snapshot: &ByteRange| snapshot.contains(range);
+        let found = match from.iter().position(holds) {
+            Some(index) => Some(before.len() + index),
+            None => before.iter().position(holds),
+        };
+        match found {
+            Some(index) if range.len().get() == len => {
+                self.found = index;
+                Ok(range)
+            }
+            _ => Err(TxError::NotSnapshotted { range }),
         }
     }
 
     /// What is staged for `range` follows the store that is about to be made.
+    #[inline]
     fn overrule(&mut self, range: ByteRange, bytes: &[u8]) -> Result<(), TxError<M::SyncError>> {
         self.tx.manager.may_change()?;
         let floor = self.tx.floor.staged;
         self.tx
-            .stage_mut()
+            .stage()
             .patch(range, bytes, floor)
             .map_err(|full| self.tx.stage_full(full))
     }
