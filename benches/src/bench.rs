@@ -70,51 +70,40 @@ impl<M: Media> Bench<M> {
         self.engine.begin()?.commit().map(|_receipt| ())
     }
 
-    /// Stages `N` values of `len` bytes, without ending the transaction.
-    #[inline]
-    fn stage<const N: usize>(&mut self, len: u64) -> Result<Tx<'_, M>, TxError<M::SyncError>> {
-        let ranges = self.ranges::<N>(len);
-        let mut tx = self.engine.begin()?;
-        for range in ranges {
-            tx.write(range.start(), self.value(len))?;
-        }
-        Ok(tx)
-    }
-
     /// Stages `N` values of `len` bytes and commits.
     #[inline]
     pub fn staged<const N: usize>(&mut self, len: u64) -> Outcome<M> {
-        self.stage::<N>(len)?.commit().map(|_receipt| ())
+        let ranges = self.ranges::<N>(len);
+        let mut tx = self.engine.begin()?;
+        stage(&mut tx, &ranges, self.value(len))?;
+        tx.commit().map(|_receipt| ())
     }
 
     /// Stages `N` values of `len` bytes and aborts.
     #[inline]
     pub fn abort_staged<const N: usize>(&mut self, len: u64) -> Outcome<M> {
-        self.stage::<N>(len)?.abort()
-    }
-
-    /// Snapshots `N` ranges of `len` bytes in one batch and stores to them in place.
-    #[inline]
-    fn change<const N: usize>(&mut self, len: u64) -> Result<Tx<'_, M>, TxError<M::SyncError>> {
         let ranges = self.ranges::<N>(len);
         let mut tx = self.engine.begin()?;
-        let mut place = tx.snapshot(&ranges)?;
-        for range in ranges {
-            place.store(range.start(), self.value(len))?;
-        }
-        Ok(tx)
+        stage(&mut tx, &ranges, self.value(len))?;
+        tx.abort()
     }
 
     /// Changes `N` ranges of `len` bytes under the undo log and commits.
     #[inline]
     pub fn undo<const N: usize>(&mut self, len: u64) -> Outcome<M> {
-        self.change::<N>(len)?.commit().map(|_receipt| ())
+        let ranges = self.ranges::<N>(len);
+        let mut tx = self.engine.begin()?;
+        change(&mut tx, &ranges, self.value(len))?;
+        tx.commit().map(|_receipt| ())
     }
 
     /// Changes `N` ranges of `len` bytes under the undo log and aborts.
     #[inline]
     pub fn abort_undo<const N: usize>(&mut self, len: u64) -> Outcome<M> {
-        self.change::<N>(len)?.abort()
+        let ranges = self.ranges::<N>(len);
+        let mut tx = self.engine.begin()?;
+        change(&mut tx, &ranges, self.value(len))?;
+        tx.abort()
     }
 
     /// Allocates `count` objects of 64 bytes in one transaction; `keep` learns their places.
@@ -220,6 +209,23 @@ impl<M: Media> Bench<M> {
         fence(link.flush()).map_err(TxError::Sync)?;
         Ok(())
     }
+}
+
+/// Stages `value` for each of `ranges`.
+#[inline]
+fn stage<M: Media>(tx: &mut Tx<'_, M>, ranges: &[ByteRange], value: &[u8]) -> Outcome<M> {
+    ranges
+        .iter()
+        .try_for_each(|range| tx.write(range.start(), value))
+}
+
+/// Snapshots `ranges` in one batch and stores `value` to each in place.
+#[inline]
+fn change<M: Media>(tx: &mut Tx<'_, M>, ranges: &[ByteRange], value: &[u8]) -> Outcome<M> {
+    let mut place = tx.snapshot(ranges)?;
+    ranges
+        .iter()
+        .try_for_each(|range| place.store(range.start(), value))
 }
 
 /// How the pools of the cost table are shaped: nothing in the table fills half a ring, so that no checkpoint runs

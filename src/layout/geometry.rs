@@ -279,8 +279,15 @@ impl Geometry {
     }
 
     /// Whole slabs in the heap.
+    #[inline]
     pub const fn slab_count(&self) -> u64 {
-        (self.len - self.heap_at) / self.slab_bytes as u64
+        self.slabs_in(self.len - self.heap_at)
+    }
+
+    /// Whole slabs in so many bytes: a slab is a power of two, and this is on the way of every write.
+    #[inline]
+    const fn slabs_in(&self, bytes: u64) -> u64 {
+        bytes >> self.slab_bytes.trailing_zeros()
     }
 
     /// Where `slab` begins.
@@ -290,11 +297,12 @@ impl Geometry {
     }
 
     /// The slab that holds the byte at `at`; `None` outside the heap's whole slabs.
+    #[inline]
     pub const fn slab_of(&self, at: ByteOffset) -> Option<u64> {
         if at.get() < self.heap_at {
             return None;
         }
-        let slab = (at.get() - self.heap_at) / self.slab_bytes as u64;
+        let slab = self.slabs_in(at.get() - self.heap_at);
         if slab < self.slab_count() {
             Some(slab)
         } else {
