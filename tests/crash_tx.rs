@@ -156,7 +156,7 @@ impl Random {
 
 #[test]
 fn long_random_workloads_whose_rings_wrap_survive_every_cut() {
-    let (seeds, len) = if full() { (400, 60) } else { (12, 40) };
+    let (seeds, len) = if full() { (120, 60) } else { (12, 40) };
     let mut sum = Sum::default();
     for seed in 0..seeds {
         let mut random = Random(seed);
@@ -173,7 +173,7 @@ fn long_random_workloads_whose_rings_wrap_survive_every_cut() {
 
 #[test]
 fn an_engine_that_works_on_after_recovery_survives_the_next_cut_too() {
-    let (seeds, len) = if full() { (200, 40) } else { (12, 24) };
+    let (seeds, len) = if full() { (80, 40) } else { (12, 24) };
     let mut sum = Sum::default();
     for seed in 1_000..1_000 + seeds {
         let mut random = Random(seed);
