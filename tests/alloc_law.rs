@@ -103,6 +103,29 @@ fn emptied_slabs_come_back_however_many_there_are_at_once() {
 }
 
 #[test]
+fn emptied_slabs_of_a_pool_with_one_lane_are_there_for_the_next_transaction() {
+    let options = CreateOptions {
+        lanes: Some(1),
+        ..fixed()
+    };
+    let engine = create(SMALLEST, &options);
+    let small = fill(&engine, 64);
+    free_all(&engine, &small);
+    let mut tx = engine.begin().expect("the lane");
+    let refused = tx.alloc(Request::new(20_000));
+    assert!(matches!(
+        refused,
+        Err(TxError::Alloc(AllocError::NoSpace { .. }))
+    ));
+    drop(tx);
+    let mut memory = [0; 1024];
+    let mut tx = engine.begin_in(&mut memory).expect("the lane");
+    tx.alloc(Request::new(20_000)).expect("space by now");
+    tx.commit().expect("committed");
+    assert_sound(&reopen(engine));
+}
+
+#[test]
 fn a_reservation_finds_every_free_object_that_an_allocation_would() {
     let options = CreateOptions {
         slab_bytes: Some(4096),

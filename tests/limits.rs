@@ -706,3 +706,67 @@ fn an_abort_takes_back_a_whole_group_failed_members_included() {
     assert_eq!(bytes_at(&engine, block.start(), 256), [1; 256]);
     assert_eq!(bytes_at(&reopen(engine), block.start(), 256), [1; 256]);
 }
+
+#[test]
+fn a_transaction_whose_lent_memory_is_full_says_so_and_goes_on() {
+    let engine = create(SMALLEST, &fixed());
+    let block = put(&engine, 0, 3000, 1);
+    let mut too_small = [0; 511];
+    assert_eq!(
+        engine.begin_in(&mut too_small).map(drop),
+        Err(TxError::StageFull { capacity: 511 })
+    );
+    for len in [512, 1000, 2048, 8192] {
+        let mut memory = vec![0; len];
+        let mut tx = engine.begin_in(&mut memory).expect("a lane");
+        let capacity = len / 4 * 3;
+        let full = Err(TxError::StageFull { capacity });
+        // What does not fit is refused whole; what was staged before stays.
+        tx.write(block.start(), &[2; 100]).expect("fits");
+        let mut pieces = 0;
+        let mut outcome = Ok(());
+        while outcome.is_ok() && pieces < 200 {
+            let at = ByteOffset::new(block.start().get() + 104 + 8 * pieces);
+            outcome = tx.write(at, &[3; 8]);
+            pieces += 1;
+        }
+        if outcome.is_err() {
+            assert_eq!(outcome, full, "{len}");
+        }
+        let written = pieces - u64::from(outcome.is_err());
+        let before = tx.alloc(Request::new(5000)).map(drop);
+        if outcome.is_err() {
+            assert_eq!(before, full, "an allocation needs memory too");
+        }
+        tx.commit().expect("what was staged fits");
+        let bytes = bytes_at(&engine, block.start(), 3000);
+        assert_eq!(bytes[..100], [2; 100]);
+        assert!(
+            bytes[104..104 + 8 * written as usize]
+                .iter()
+                .all(|b| *b == 3)
+        );
+        assert_eq!(bytes[104 + 8 * written as usize], 1);
+
+        // Snapshots need memory for the record that ends the transaction, and get it or are refused.
+        let mut tx = engine.begin_in(&mut memory).expect("a lane");
+        let mut refused = false;
+        for part in 0..29 {
+            let part = range(ByteOffset::new(block.start().get() + 100 * part), 100);
+            match tx.snapshot(&[part]) {
+                Ok(mut homes) => homes.fill(part, 9).expect("covered"),
+                Err(error) => {
+                    assert_eq!(error, TxError::StageFull { capacity });
+                    refused = true;
+                }
+            }
+        }
+        assert_eq!(refused, len < 8192, "{len}");
+        tx.abort().expect("memory for it was kept back");
+        assert!(bytes_at(&engine, block.start(), 3000) == bytes, "{len}");
+        let mut tx = engine.begin().expect("a lane");
+        tx.write(block.start(), &[1; 3000]).expect("inside");
+        tx.commit().expect("committed");
+        assert_sound(&engine);
+    }
+}

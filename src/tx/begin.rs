@@ -49,12 +49,16 @@ impl<M: Media> Manager<M> {
     /// Begins a transaction on a free lane; with `std` waits for one.
     ///
     /// A thread that holds every lane itself would wait for ever: end a transaction before the pool's lanes run
-    /// out. Errors: read-only, poisoned. Cost: no wait.
+    /// out. Errors: read-only, poisoned. Cost: no wait, but where the only lane's last transaction found no space.
     #[cfg(feature = "alloc")]
     #[inline]
     pub fn begin(&self) -> Result<Tx<'_, M>, TxError<M::SyncError>> {
         self.may_change()?;
-        Ok(self.start(self.take_lane()?, None))
+        let mut lane = self.take_lane()?;
+        if lane.starved {
+            lane = self.free_emptied_first(lane)?;
+        }
+        Ok(self.start(lane, None))
     }
 
     /// Begins a transaction that stages in `memory`: three quarters for the commit record, a quarter for UNDO
@@ -71,7 +75,11 @@ impl<M: Media> Manager<M> {
                 capacity: memory.len(),
             });
         }
-        Ok(self.start_in(self.take_lane()?, memory))
+        let mut lane = self.take_lane()?;
+        if lane.starved {
+            lane = self.free_emptied_first(lane)?;
+        }
+        Ok(self.start_in(lane, memory))
     }
 
     pub(super) fn start_in<'e>(

@@ -30,6 +30,8 @@ pub(super) struct LaneState {
     pub kept: Kept,
     /// A transaction is open: neither committed nor aborted yet.
     pub open: bool,
+    /// A transaction found no space while it held the only lane, so that nobody could free emptied slabs.
+    pub starved: bool,
     /// Ranges with before-images, in order of their snapshots.
     pub ranges: List<ByteRange, RANGES_WITHOUT_ALLOC>,
     /// Bytes in `ranges`.
@@ -62,6 +64,7 @@ impl LaneState {
             cache: LaneCache::new(),
             kept: Kept::default(),
             open: false,
+            starved: false,
             ranges: List::new(),
             undo_bytes: 0,
             draft: Draft::EMPTY,
@@ -265,6 +268,25 @@ impl<M: Media> Manager<M> {
             Some(guard) => Ok(guard),
             None => self.take_any_lane(own),
         }
+    }
+
+    /// Where there is one lane only: frees emptied slabs on it before its next transaction, since none could be
+    /// freed beside the one that needed them.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn free_emptied_first<'e>(
+        &'e self,
+        mut lane: Guard<'e, LaneState>,
+    ) -> Result<Guard<'e, LaneState>, TxError<M::SyncError>> {
+        lane.starved = false;
+        drop(lane);
+        while self.free_emptied() {}
+        self.take_lane()
+    }
+
+    /// Whether a transaction leaves no lane for another one.
+    pub(super) fn has_one_lane(&self) -> bool {
+        self.lanes.len() == 1
     }
 
     /// As [`Manager::take_lane`], where another thread holds the lane of choice.

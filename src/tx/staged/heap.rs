@@ -10,7 +10,7 @@ impl<M: Media> Tx<'_, M> {
     /// are indeterminate until written.
     ///
     /// Errors: see [`AllocError`]; the transaction goes on. Cost: no wait; under pressure one for every 46 slabs
-    /// that objects of other sizes have left.
+    /// that objects of other sizes have left. In a pool with one lane these come back for the next transaction.
     #[inline]
     pub fn alloc(&mut self, request: Request) -> Result<ByteRange, TxError<M::SyncError>> {
         let mut outcome = self.try_alloc(&request);
@@ -20,6 +20,7 @@ impl<M: Media> Tx<'_, M> {
             self.manager.heap.release(geometry, &mut self.lane.cache);
             more = self.manager.free_emptied();
             outcome = self.try_alloc(&request);
+            self.lane.starved = outcome.is_err() && self.manager.has_one_lane();
         }
         outcome
     }
