@@ -33,9 +33,8 @@ fn alphabet() -> Vec<Op> {
 fn j4_no_trace_of_up_to_three_allocations_and_frees_leaks_or_doubles_at_any_crash_point() {
     let explorer = Explorer::new().kill_steps(2);
     let all = alphabet();
-    // A slice that shifts with the first two, so that every operation comes third: a third of all traces in the long
-    // form.
-    let step = if full() { 3 } else { all.len() };
+    // A slice that shifts with the first two, so that every operation comes third; more of them in the long form.
+    let step = if full() { 7 } else { all.len() };
     let (mut workloads, mut executions) = (0, 0);
     for (i, first) in all.iter().enumerate() {
         for (j, second) in all.iter().enumerate() {
