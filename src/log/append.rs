@@ -23,6 +23,9 @@ pub enum AppendError<E> {
     Sync(E),
 }
 
+/// The longest record: its length has 32 bits, padding included.
+const RECORD_BYTES_MAX: u64 = u32::MAX as u64 - RECORD_UNIT;
+
 /// A record of `len` bytes; then, for certain, one of up to `closing` bytes to end the transaction with (I11).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
@@ -95,6 +98,9 @@ impl Log {
         mut retired: impl FnMut(ByteRange),
         lend: impl FnOnce(u64) -> Option<ByteRange>,
     ) -> Result<(), AppendError<M::SyncError>> {
+        if room.len > RECORD_BYTES_MAX {
+            return Err(AppendError::Full { needed: room.len });
+        }
         if self.has_room(cursor, room) {
             return Ok(());
         }

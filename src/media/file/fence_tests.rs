@@ -95,7 +95,7 @@ fn f3_one_run_is_synced_alone_and_several_as_the_file() {
 }
 
 #[test]
-fn f4_a_failed_sync_fails_every_fence_that_it_covered_and_every_later_one() {
+fn keeps_f4_a_failed_sync_fails_every_fence_that_it_covered_and_every_later_one() {
     let group = SyncGroup::new();
     let syncs = AtomicUsize::new(0);
     let failures = AtomicUsize::new(0);
