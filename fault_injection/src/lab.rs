@@ -39,6 +39,14 @@ pub(crate) struct Decision {
     what: What,
 }
 
+/// A word that was decided: what the image held before, and holds since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided {
+    pub cell: u32,
+    before: u64,
+    pub value: u64,
+}
+
 enum What {
     Word { cell: u32, start: usize, end: usize },
     Range(Box<RangeChoice>),
@@ -75,8 +83,10 @@ pub(crate) struct Lab {
     pub model: Model,
     pub trie: Trie,
     pub policy: Policy,
-    /// Words decided on the current path, with what the image held before.
-    pub trail: Vec<(u32, u64)>,
+    /// Words decided on the current path.
+    pub trail: Vec<Decided>,
+    /// Where on the trail the decisions since the last cut begin.
+    pub era: usize,
     pub decisions: Vec<Decision>,
     alternatives: Vec<u64>,
     pub cursor: u32,
@@ -112,6 +122,7 @@ impl Lab {
             trie: Trie::new(),
             policy: Policy::All,
             trail: Vec::new(),
+            era: 0,
             decisions: Vec::new(),
             alternatives: Vec::new(),
             cursor: 0,
@@ -217,9 +228,37 @@ impl Lab {
         }
     }
 
+    /// What an ambiguous word can hold beside what was decided since the last cut; newest first.
+    pub(crate) fn possible(&self, cell: u32) -> Vec<u64> {
+        let mut values = Vec::new();
+        self.model.choices(cell, &mut values);
+        if self.model.keeps_order() {
+            let decided = self.decided_beside(cell);
+            self.model.keep_possible(cell, &decided, &mut values);
+        }
+        values
+    }
+
+    /// The words of `cell`'s unit that were decided since the last cut.
+    pub(crate) fn decided_beside(&self, cell: u32) -> Vec<(u32, u64)> {
+        let Some(unit) = self.model.unit_of(cell) else {
+            return Vec::new();
+        };
+        let beside = self.trail[self.era..].iter();
+        beside
+            .filter(|word| unit.contains(&word.cell))
+            .map(|word| (word.cell, word.value))
+            .collect()
+    }
+
     fn decide(&mut self, cell: u32) {
         let start = self.alternatives.len();
-        self.model.choices(cell, &mut self.alternatives);
+        if self.model.keeps_order() {
+            let values = self.possible(cell);
+            self.alternatives.extend(values);
+        } else {
+            self.model.choices(cell, &mut self.alternatives);
+        }
         let value = match self.policy {
             Policy::All => {
                 self.decisions.push(Decision {
@@ -244,7 +283,11 @@ impl Lab {
     }
 
     pub(crate) fn determine(&mut self, cell: u32, value: u64) {
-        self.trail.push((cell, self.model.image[cell as usize]));
+        self.trail.push(Decided {
+            cell,
+            before: self.model.image[cell as usize],
+            value,
+        });
         self.model.determine(cell, value);
     }
 
@@ -260,9 +303,9 @@ impl Lab {
     /// Forgets decided words down to `trail`.
     pub(crate) fn unwind(&mut self, trail: usize) {
         while self.trail.len() > trail {
-            let (cell, image) = self.trail.pop().expect("longer than its target");
-            self.model.image[cell as usize] = image;
-            self.model.flags[cell as usize] |= AMBIGUOUS;
+            let word = self.trail.pop().expect("longer than its target");
+            self.model.image[word.cell as usize] = word.before;
+            self.model.flags[word.cell as usize] |= AMBIGUOUS;
         }
     }
 
@@ -413,8 +456,11 @@ impl Lab {
         self.model.len = len;
     }
 
-    /// A hash of the possible values of a word.
+    /// A hash of the possible values of a word, and of what ties it to others.
     pub(crate) fn choices_hash(&mut self, cell: u32) -> u64 {
+        if let Some(unit) = self.model.unit_of(cell) {
+            return self.model.unit_hash(unit) ^ self.model.image[cell as usize];
+        }
         let start = self.alternatives.len();
         self.model.choices(cell, &mut self.alternatives);
         self.alternatives[start..].sort_unstable();

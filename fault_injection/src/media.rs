@@ -5,7 +5,7 @@ mod face;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use everline::units::{ByteLen, ByteOffset};
+use everline::units::{ByteLen, ByteOffset, ByteRange};
 
 use crate::event::{Kind, Log};
 use crate::lab::Lab;
@@ -188,6 +188,16 @@ impl CrashMedia {
     /// The device has room for `bytes` more, in units of 4 KiB: [`Media::back`](everline::media::Media::back) beyond that answers `NoSpace`.
     pub fn fail_back_after(&self, bytes: ByteLen) {
         self.with_recorder(|recorder| recorder.limit_backing(bytes.get()));
+    }
+
+    /// Says that the lines of `range` rely on x86's order of the stores to one line. Where a model has no such order
+    /// ([`CrashModel::WordSubset`](crate::CrashModel)) these lines keep it nevertheless, and the report carries a
+    /// portability note.
+    pub fn relies_on_line_order(&self, range: ByteRange) {
+        let range = (range.start().get(), range.len().get());
+        if let Inner::Recorder(recorder) = &mut *self.lock() {
+            recorder.line_ordered.push(range);
+        }
     }
 
     /// What was recorded so far.

@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use everline::units::ByteOffset;
 
+use crate::model::CrashModel;
 use crate::replay::Replay;
 
 /// What is about to happen where the power goes.
@@ -142,6 +143,23 @@ fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// A clean result rests on x86's order of the stores to one line.
+#[derive(Clone, Debug)]
+pub struct PortabilityNote {
+    /// What goes wrong where words of one line are independent: on Arm, past the cache, in files.
+    pub violation: Violation,
+}
+
+impl fmt::Display for PortabilityNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "not portable: this relies on x86's order of stores to one line; without it: {}",
+            self.violation
+        )
+    }
+}
+
 /// What an exploration did and found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -166,6 +184,10 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// All violations that were met: one for each crash point, depth and outcome.
     pub violations_met: u64,
+    /// Where a clean result rests on the order of stores to one line and does not hold without.
+    pub portability: Option<PortabilityNote>,
+    /// What a power cut could leave.
+    pub model: CrashModel,
     /// What the result rests on.
     pub assumptions: Vec<&'static str>,
     /// The seed that all sampling came from.
@@ -189,7 +211,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} crash points ({} nested, {} of {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
+            "{}: {} crash points ({} nested, {} of {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
+            self.model,
             self.crash_points,
             self.nested_points,
             self.kill_steps,
@@ -206,6 +229,9 @@ impl fmt::Display for Report {
         )?;
         if self.executions == 0 {
             write!(f, "\nnothing ran")?;
+        }
+        if let Some(note) = &self.portability {
+            write!(f, "\n{note}")?;
         }
         for assumption in &self.assumptions {
             write!(f, "\nassumed: {assumption}")?;

@@ -81,6 +81,8 @@ pub(crate) struct Search<'s, O, R, A> {
     levels: Vec<Level>,
     /// Outcomes met inside each execution under way, with how deep.
     met: Vec<Vec<(u32, u32)>>,
+    /// What recovery answered before the current cut, where it was over by then.
+    answered: Option<u32>,
     sampling_only: bool,
     /// Executions at this crash point, nested ones with them.
     spent: u64,
@@ -105,6 +107,7 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             distinct: HashSet::default(),
             report: Report {
                 seed: config.seed,
+                model: config.model,
                 log10_states: f64::NEG_INFINITY,
                 ..Report::default()
             },
@@ -117,6 +120,7 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             in_flight: Vec::new(),
             levels: Vec::new(),
             met: Vec::new(),
+            answered: None,
             sampling_only: false,
             spent: 0,
         }
@@ -141,18 +145,7 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
     }
 
     fn count_states(&mut self) {
-        let log10 = self.media.with_lab(|lab| {
-            let mut choices = Vec::new();
-            let mut log10 = 0.0;
-            for pending in &lab.model.pending {
-                if lab.model.flags[pending.cell as usize] & AMBIGUOUS != 0 {
-                    choices.clear();
-                    pending.choices(&mut choices);
-                    log10 += (choices.len() as f64).log10();
-                }
-            }
-            log10
-        });
+        let log10 = self.media.with_lab(|lab| lab.model.log10_images());
         let (high, low) = (
             self.report.log10_states.max(log10),
             self.report.log10_states.min(log10),
@@ -310,6 +303,7 @@ where
             let leaf = &lab.trie.leaves[leaf as usize];
             (leaf.outcome, leaf.stores)
         });
+        self.judge_again(outcome)?;
         self.judge(outcome)?;
         if left > 0 && stores {
             self.nested(leaf, executed, left)?;

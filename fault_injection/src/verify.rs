@@ -167,11 +167,13 @@ impl Lab {
                     first
                 }
             }
-            policy => cells
-                .iter()
-                .zip(&choices)
-                .map(|(cell, values)| pick(policy, *cell, values))
-                .collect(),
+            policy => {
+                for cell in &cells {
+                    let value = pick(policy, *cell, &self.possible(*cell));
+                    self.determine(*cell, value);
+                }
+                return true;
+            }
         };
         for (cell, value) in cells.iter().zip(values.iter()) {
             self.determine(*cell, *value);
@@ -187,6 +189,7 @@ impl Lab {
         choices: &[Vec<u64>],
         check: &mut Checker<'_>,
     ) -> Option<Vec<Box<[u64]>>> {
+        let tied = self.model.keeps_order();
         let mixtures = choices
             .iter()
             .try_fold(1usize, |product, values| product.checked_mul(values.len()));
@@ -195,13 +198,21 @@ impl Lab {
             every_mixture(choices)
         } else {
             self.approximated = true;
-            self.candidates(cells, choices)
+            let mut found = self.candidates(cells, choices);
+            if tied {
+                found.push((self.one_after_another(cells, Policy::Latest), false));
+                found.push((self.one_after_another(cells, Policy::Oldest), false));
+            }
+            found
         };
         let mut matching: Vec<Box<[u64]>> = Vec::new();
         let mut others: Vec<Box<[u64]>> = Vec::new();
         for candidate in candidates {
             let (values, sampled) = candidate;
             if matching.contains(&values) || others.contains(&values) {
+                continue;
+            }
+            if tied && !self.is_possible(cells, &values) {
                 continue;
             }
             let enough = !exact && others.len() >= self.verify_samples.max(1);
@@ -216,6 +227,26 @@ impl Lab {
         }
         matching.extend(others);
         Some(matching)
+    }
+
+    /// Whether the words can hold these values, together and beside what was decided since the last cut.
+    fn is_possible(&self, cells: &[u32], values: &[u64]) -> bool {
+        let since = self.trail[self.era..].iter();
+        let mut decided: Vec<(u32, u64)> = since.map(|word| (word.cell, word.value)).collect();
+        decided.extend(cells.iter().copied().zip(values.iter().copied()));
+        self.model.is_possible(&decided)
+    }
+
+    /// Contents in which each word fits those before it.
+    fn one_after_another(&mut self, cells: &[u32], policy: Policy) -> Box<[u64]> {
+        let trail = self.trail.len();
+        for cell in cells {
+            let value = pick(policy, *cell, &self.possible(*cell));
+            self.determine(*cell, value);
+        }
+        let values = self.trail[trail..].iter().map(|word| word.value).collect();
+        self.unwind(trail);
+        values
     }
 
     fn verdict(
