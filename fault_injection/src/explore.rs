@@ -36,7 +36,7 @@ pub struct Explorer {
     pub(crate) violations_kept: usize,
     pub(crate) call_limit: u64,
     pub(crate) verify_samples: usize,
-    pub(crate) memo_nodes: usize,
+    pub(crate) memory_limit: usize,
     pub(crate) idempotent: bool,
     portability_notes: bool,
     base: Base,
@@ -54,7 +54,7 @@ impl Default for Explorer {
             violations_kept: 16,
             call_limit: 10_000_000,
             verify_samples: 4,
-            memo_nodes: 16 << 20,
+            memory_limit: 1 << 30,
             idempotent: true,
             portability_notes: true,
             base: Base::Zero,
@@ -100,8 +100,9 @@ impl Explorer {
         call_limit: u64,
         /// How many contents that fail a checksum are explored for each checksummed range.
         verify_samples: usize,
-        /// Size of the memo in nodes of 24 to 64 bytes; beyond it the memo starts anew.
-        memo_nodes: usize,
+        /// Bytes that memo and outcomes may take beside the medium and its recording; beyond them the memo starts anew,
+        /// and a crash point that alone needs more is sampled and the report says so.
+        memory_limit: usize,
         /// Whether what a recovery answered when it was over must be answered again after the next cut. To be turned
         /// off where `recover` goes on and changes what it looked at.
         idempotent: bool,
@@ -205,7 +206,7 @@ impl Explorer {
             }
             search.advance_to(recording, &mut next, *event);
             if search.point(*event, *kind, kill).is_err() {
-                search.report.exhaustive = false;
+                search.limited("the first violation ended it");
                 break;
             }
         }
@@ -350,7 +351,7 @@ impl Explorer {
             media.with_lab(|lab| {
                 lab.take_back();
                 lab.abandon(0, 0);
-                lab.trie = crate::trie::Trie::new();
+                lab.forget();
             });
         }
         media.with_lab(|lab| std::mem::take(&mut lab.new_keys))

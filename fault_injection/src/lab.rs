@@ -9,10 +9,12 @@
 //! E2  a word that recovery stored whole before reading it is never decided: its old value does not matter.
 //! E3  after [`Lab::take_back`] image and flags are as before the execution, decisions aside.
 
+use std::sync::Arc;
+
 use crate::event::{Kind, Log, Place};
 use crate::model::{AMBIGUOUS, KEY, Model, merge, word_of};
 use crate::trie::{Step, Trie, mix};
-use crate::verify::RangeChoice;
+use crate::verify::{RangeChoice, RangeChoices};
 
 /// How an ambiguous word is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(crate) struct Decided {
 
 enum What {
     Word { cell: u32, start: usize, end: usize },
-    Range(Box<RangeChoice>),
+    Range(Arc<RangeChoice>),
 }
 
 /// Marks which words the states nested in one execution depend on.
@@ -107,6 +109,8 @@ pub(crate) struct Lab {
     pub collectors: Vec<Collector>,
     pub collecting: usize,
     pub verify_samples: usize,
+    pub range_choices: RangeChoices,
+    pub range_bytes: usize,
     pub approximated: bool,
     pub seed: u64,
     /// What words held at the first crash point; executions are told apart by how they differ from it.
@@ -140,10 +144,24 @@ impl Lab {
             collectors: Vec::new(),
             collecting: 0,
             verify_samples,
+            range_choices: RangeChoices::default(),
+            range_bytes: 0,
             approximated: false,
             seed,
             fingerprint: 0,
         }
+    }
+
+    /// Bytes that what was learnt takes, near enough.
+    pub(crate) fn bytes(&self) -> usize {
+        self.trie.bytes() + self.range_bytes
+    }
+
+    /// Forgets all paths and what was worked out for them.
+    pub(crate) fn forget(&mut self) {
+        self.trie = Trie::new();
+        self.range_choices.clear();
+        self.range_bytes = 0;
     }
 
     /// From here on executions are told apart by how they differ from what the words hold now.
@@ -291,12 +309,12 @@ impl Lab {
         self.model.determine(cell, value);
     }
 
-    pub(crate) fn push_range(&mut self, choice: RangeChoice) {
+    pub(crate) fn push_range(&mut self, choice: Arc<RangeChoice>) {
         self.decisions.push(Decision {
             node: self.cursor,
             trail: self.trail.len(),
             next: 1,
-            what: What::Range(Box::new(choice)),
+            what: What::Range(choice),
         });
     }
 
@@ -336,9 +354,9 @@ impl Lab {
                     return true;
                 }
                 What::Range(choice) if next < choice.alternatives.len() => {
-                    let cells = choice.cells.clone();
-                    let values = choice.alternatives[next].clone();
-                    for (cell, value) in cells.iter().zip(values.iter()) {
+                    let choice = choice.clone();
+                    let values = &choice.alternatives[next];
+                    for (cell, value) in choice.cells.iter().zip(values.iter()) {
                         self.determine(*cell, *value);
                     }
                     self.cursor = self.child_of_range(node);

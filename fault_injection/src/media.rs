@@ -116,6 +116,15 @@ impl CrashMedia {
         self.reshaped(|nature| nature.rmw_fences = false)
     }
 
+    /// How many bytes the recording may take: 1 GiB where nothing is said, 32 for each event and the bytes of bulk
+    /// stores. Beyond that the medium panics and says so, rather than fill the machine's memory.
+    #[must_use]
+    pub fn recording_limit(self, bytes: ByteLen) -> Self {
+        let limit = usize::try_from(bytes.get()).unwrap_or(usize::MAX);
+        self.with_recorder(|recorder| recorder.log.limit = limit);
+        self
+    }
+
     fn reshaped(self, change: impl FnOnce(&mut Nature)) -> Self {
         self.with_recorder(|recorder| {
             assert!(

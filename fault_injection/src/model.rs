@@ -26,6 +26,7 @@ pub use order::CrashModel;
 pub(crate) use order::ERAS;
 
 use crate::event::{Event, Kind, Log, Place};
+use crate::trie::mix;
 use journal::Saved;
 use order::Residue;
 
@@ -75,6 +76,14 @@ impl Pending {
             .rev()
             .find(|version| version.seq <= seq)
             .map_or(self.base, |version| version.value)
+    }
+
+    /// A hash of what the word may hold, and since when.
+    pub(crate) fn hash(&self) -> u64 {
+        let versions = self.versions.iter();
+        versions.fold(mix(self.base), |hash, version| {
+            mix(mix(hash ^ version.value) ^ u64::from(version.seq) ^ (u64::from(version.nt) << 63))
+        })
     }
 
     /// The times at which the word changed.

@@ -177,6 +177,12 @@ pub struct Report {
     pub kill_points: u64,
     /// Decimal logarithm of the number of images that power cuts at the crash points can leave, nested ones apart.
     pub log10_states: f64,
+    /// Crash points at which that number was covered wholly, and the cuts inside their recoveries too.
+    pub points_whole: u64,
+    /// Decimal logarithm of the number of images at the points that were covered wholly.
+    pub log10_covered: f64,
+    /// What kept the exploration from covering all states; empty where it was exhaustive.
+    pub limits: Vec<&'static str>,
     /// Whether every state that a power cut at a crash point or inside a recovery can leave was covered, under the
     /// assumptions; false where a budget cut something short. Kills are counted apart.
     pub exhaustive: bool,
@@ -207,6 +213,25 @@ impl Report {
     }
 }
 
+impl Report {
+    /// What share of the states was covered, in words.
+    fn coverage(&self) -> String {
+        if self.exhaustive {
+            return "exhaustive".into();
+        }
+        let whole = match self.log10_covered - self.log10_states {
+            share if share.is_finite() => format!("10^{share:.1} of the states"),
+            _ => "none of the states for certain".into(),
+        };
+        format!(
+            "not exhaustive ({} of {} crash points wholly, {whole}: {})",
+            self.points_whole,
+            self.crash_points,
+            self.limits.join("; ")
+        )
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -220,11 +245,7 @@ impl fmt::Display for Report {
             self.executions,
             self.memo_hits,
             self.log10_states,
-            if self.exhaustive {
-                "exhaustive"
-            } else {
-                "not exhaustive"
-            },
+            self.coverage(),
             self.seed,
         )?;
         if self.executions == 0 {

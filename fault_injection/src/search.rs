@@ -28,7 +28,7 @@ use crate::lab::Policy;
 use crate::media::CrashMedia;
 use crate::model::{AMBIGUOUS, JournalMark, KEY};
 use crate::report::{Point, PointKind, Report};
-use crate::trie::{Mix, Trie};
+use crate::trie::Mix;
 
 /// Why a search ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub(crate) struct Search<'s, O, R, A> {
     /// What recovery answered before the current cut, where it was over by then.
     answered: Option<u32>,
     sampling_only: bool,
+    /// Whether the current crash point was covered wholly so far.
+    whole: bool,
     /// Executions at this crash point, nested ones with them.
     spent: u64,
 }
@@ -109,6 +111,7 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
                 seed: config.seed,
                 model: config.model,
                 log10_states: f64::NEG_INFINITY,
+                log10_covered: f64::NEG_INFINITY,
                 ..Report::default()
             },
             point_number: 0,
@@ -122,6 +125,7 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             met: Vec::new(),
             answered: None,
             sampling_only: false,
+            whole: true,
             spent: 0,
         }
     }
@@ -138,19 +142,25 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             self.assume("no mixture of versions matches a checksum by accident");
             self.assume("of checksummed contents that do not match, a few stand for all");
         }
-        if self.report.log10_states == f64::NEG_INFINITY {
-            self.report.log10_states = 0.0;
-        }
         self.report
     }
 
-    fn count_states(&mut self) {
-        let log10 = self.media.with_lab(|lab| lab.model.log10_images());
-        let (high, low) = (
-            self.report.log10_states.max(log10),
-            self.report.log10_states.min(log10),
-        );
-        self.report.log10_states = high + (1.0 + 10f64.powf(low - high)).log10();
+    /// Says that something stands between this exploration and all states.
+    pub(crate) fn limited(&mut self, why: &'static str) {
+        self.whole = false;
+        self.report.exhaustive = false;
+        if !self.report.limits.contains(&why) {
+            self.report.limits.push(why);
+        }
+    }
+}
+
+/// The logarithm of a sum, of the logarithms of what is added.
+fn log10_sum(a: f64, b: f64) -> f64 {
+    let (high, low) = (a.max(b), a.min(b));
+    match low == f64::NEG_INFINITY {
+        true => high,
+        false => high + (1.0 + 10f64.powf(low - high)).log10(),
     }
 }
 
@@ -165,10 +175,24 @@ where
         self.point_number += 1;
         self.event = event;
         self.report.kill_steps += u64::from(kill);
+        let mut log10 = f64::NEG_INFINITY;
         if kind.is_some() {
             self.report.crash_points += 1;
-            self.count_states();
+            log10 = self.media.with_lab(|lab| lab.model.log10_images());
+            self.report.log10_states = log10_sum(self.report.log10_states, log10);
         }
+        self.whole = true;
+        let went = self.point_until_known(kind, kill);
+        if kind.is_some() && self.whole && went.is_ok() {
+            self.report.points_whole += 1;
+            self.report.log10_covered = log10_sum(self.report.log10_covered, log10);
+        }
+        went
+    }
+
+    /// As often as the memo has to start anew.
+    fn point_until_known(&mut self, kind: Option<PointKind>, kill: bool) -> Went {
+        let event = self.event;
         let (mut restarts, mut fills) = (0, 0);
         self.sampling_only = false;
         self.spent = 0;
@@ -195,16 +219,18 @@ where
                 }
                 Err(Stop::Full) => {
                     fills += 1;
-                    self.report.exhaustive &= fills < 2;
+                    self.outcomes.clear();
+                    self.judged.clear();
                     self.sampling_only = fills == 2;
-                    if fills > 2 {
-                        self.assume("at some crash points the memo was too small for more than a few states");
-                        self.media.with_lab(|lab| lab.trie = Trie::new());
-                        return Ok(());
+                    if fills >= 2 {
+                        self.limited("the memory limit left some crash points to samples");
                     }
                 }
             }
-            self.media.with_lab(|lab| lab.trie = Trie::new());
+            self.media.with_lab(|lab| lab.forget());
+            if fills > 2 {
+                return Ok(());
+            }
         }
     }
 
@@ -220,7 +246,7 @@ where
         };
         self.media.with_lab(|lab| lab.abandon(base, trail));
         if went? {
-            self.report.exhaustive = false;
+            self.limited("the budget of executions left some states to samples");
             let went = self.sample(left, base, trail);
             self.media.with_lab(|lab| {
                 lab.abandon(base, trail);
@@ -320,7 +346,8 @@ where
             Err(message) => Outcome::Panicked(message),
         };
         let outcome = self.intern(outcome);
-        let full = self.config.memo_nodes;
+        let limit = self.config.memory_limit;
+        let outcomes = self.outcomes.len() * size_of::<Outcome<O>>();
         let (leaf, fingerprint) = self.media.with_lab(|lab| {
             lab.take_back();
             let new_keys = std::mem::take(&mut lab.new_keys);
@@ -330,7 +357,7 @@ where
             if !new_keys.is_empty() {
                 return (Err(Stop::NewKeys), 0);
             }
-            if lab.trie.weight() > full {
+            if lab.bytes() + outcomes > limit {
                 return (Err(Stop::Full), 0);
             }
             let stored = lab.log.events.iter().any(|event| stores(event.kind));
@@ -343,11 +370,10 @@ where
                 Ok(leaf)
             }
             None => {
-                self.violate(
-                    outcome,
-                    "recovery is not deterministic: after equal reads it read something else"
-                        .into(),
-                );
+                let reason =
+                    "recovery is not deterministic: after equal reads it read something else";
+                self.violate(outcome, reason.into());
+                self.limited("a recovery that is not deterministic cannot be explored further");
                 Err(Stop::Enough)
             }
         }

@@ -264,7 +264,7 @@ impl Model {
         for pending in self.pending_in(unit.clone()) {
             hash = mix(hash ^ mix(u64::from(pending.cell)) ^ pending.base);
             for version in &pending.versions {
-                hash = mix(hash ^ rank(version.seq) ^ u64::from(version.nt) << 63);
+                hash = mix(hash ^ rank(version.seq) ^ (u64::from(version.nt) << 63));
                 hash = mix(hash ^ version.value);
             }
         }
@@ -278,6 +278,16 @@ impl Model {
             }
         }
         hash
+    }
+
+    /// A hash of what earlier cuts left.
+    pub(crate) fn residue_hash(&self) -> u64 {
+        let residues = self.residue.iter().flat_map(|residue| &residue.left);
+        residues
+            .flatten()
+            .fold(self.residue.len() as u64, |hash, seq| {
+                mix(hash ^ u64::from(*seq))
+            })
     }
 
     /// Decimal logarithm of the number of images that a cut can leave now.

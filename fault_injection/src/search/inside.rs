@@ -50,10 +50,11 @@ where
             lab.collecting -= 1;
             let needs = std::mem::take(&mut lab.collectors[lab.collecting].needs);
             if went.is_ok() {
-                let needs = needs
+                let needs: Box<[(u32, u64)]> = needs
                     .iter()
                     .map(|cell| (*cell, lab.choices_hash(*cell)))
                     .collect();
+                lab.trie.add_bytes(16 * needs.len() + 8 * met.len() + 64);
                 let memos = &mut lab.trie.leaves[leaf as usize].nested;
                 if memos.len() == NESTED_MEMOS {
                     memos.remove(0);
