@@ -18,7 +18,7 @@ type Words = [u64; WORDS];
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Store(usize, u64),
-    /// Three words from the first of a unit on, in one bulk store.
+    /// The first two words of a unit, in one bulk store.
     Bulk(usize, u64),
     Flush(usize),
     Fence,
@@ -26,7 +26,7 @@ enum Op {
 
 type Program = Vec<(u16, Op)>;
 
-/// Three words in each of two units.
+/// Three words in each of two units, the third as far behind the others as the unit allows.
 #[derive(Clone, Copy)]
 struct Shape {
     model: CrashModel,
@@ -35,7 +35,8 @@ struct Shape {
 
 impl Shape {
     fn place(self, word: usize) -> u64 {
-        (word as u64 / 3) * self.unit + (word as u64 % 3) * 8
+        let within = [0, 8, self.unit - 8];
+        (word as u64 / 3) * self.unit + within[word % 3]
     }
 
     fn line_of(self, word: usize) -> LineRange {
@@ -46,7 +47,7 @@ impl Shape {
         on_thread(thread, || match op {
             Op::Store(word, value) => media.store64(ByteOffset::new(self.place(word)), value),
             Op::Bulk(word, value) => {
-                let bytes: Vec<u8> = (0..3).flat_map(|n| (value + n).to_le_bytes()).collect();
+                let bytes: Vec<u8> = (0..2).flat_map(|n| (value + n).to_le_bytes()).collect();
                 media.write(ByteOffset::new(self.place(word / 3 * 3)), &bytes);
             }
             Op::Flush(word) => media.flush(self.line_of(word)),
@@ -78,7 +79,7 @@ impl Shape {
                     groups.push((time, vec![(word % 3, value)]))
                 }
                 Op::Bulk(word, value) if ours(word) => {
-                    groups.push((time, (0..3).map(|n| (n, value + n as u64)).collect()));
+                    groups.push((time, (0..2).map(|n| (n, value + n as u64)).collect()));
                 }
                 _ => {}
             }
@@ -173,32 +174,41 @@ impl Random {
     }
 }
 
-/// Reads some words in some order, and goes on by what it found.
+/// Reads a word, others by what it found there, and goes on by what it found in all.
 #[derive(Clone, Debug)]
 struct Recovery {
-    reads: Vec<usize>,
-    /// What follows where the sum of what was read is even, and where it is odd.
+    first: usize,
+    reads: [Vec<usize>; 2],
     then: [Program; 2],
 }
 
 impl Recovery {
     fn random(random: &mut Random, stores: bool) -> Self {
-        let mut reads: Vec<usize> = (0..WORDS).filter(|_| random.below(3) > 0).collect();
-        for index in (1..reads.len()).rev() {
-            reads.swap(index, random.below(index as u64 + 1) as usize);
-        }
+        let mut reads = || {
+            let mut words: Vec<usize> = (0..WORDS).filter(|_| random.below(2) > 0).collect();
+            for index in (1..words.len()).rev() {
+                words.swap(index, random.below(index as u64 + 1) as usize);
+            }
+            words
+        };
+        let reads = [reads(), reads()];
         let mut then = || {
             let len = if stores { 1 + random.below(4) } else { 0 };
             random.program(len)
         };
         Recovery {
-            reads,
             then: [then(), then()],
+            first: random.below(WORDS as u64) as usize,
+            reads,
         }
     }
 
     fn look(&self, image: impl Fn(usize) -> u64) -> Vec<u64> {
-        self.reads.iter().map(|word| image(*word)).collect()
+        let first = image(self.first);
+        let others = &self.reads[(first / 10 % 2) as usize];
+        std::iter::once(first)
+            .chain(others.iter().map(|word| image(*word)))
+            .collect()
     }
 
     fn follow(&self, seen: &[u64]) -> &Program {
