@@ -35,7 +35,7 @@ pub struct Explorer {
     pub(crate) call_limit: u64,
     pub(crate) verify_samples: usize,
     pub(crate) memo_nodes: usize,
-    base: Base,
+    pub(crate) base: Base,
 }
 
 impl Default for Explorer {

@@ -45,6 +45,7 @@ mod record;
 mod replay;
 mod report;
 mod search;
+mod subject;
 mod trie;
 mod verify;
 
@@ -54,3 +55,6 @@ pub use media::{CrashMedia, CrashSyncError};
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
 pub use report::{Point, PointKind, Report, Violation, Word};
+pub use subject::{
+    Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
+};
