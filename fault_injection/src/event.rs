@@ -55,10 +55,25 @@ pub(crate) struct Event {
 const _: () = assert!(size_of::<Event>() <= 32);
 
 /// Events and the bytes of the bulk ones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Log {
     pub events: Vec<Event>,
     pub bytes: Vec<u8>,
+    /// Bytes that both may take.
+    pub limit: usize,
+}
+
+/// What a recording may take where nothing else is asked for.
+const LIMIT: usize = 1 << 30;
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            events: Vec::new(),
+            bytes: Vec::new(),
+            limit: LIMIT,
+        }
+    }
 }
 
 impl Log {
@@ -68,7 +83,7 @@ impl Log {
     }
 
     pub(crate) fn push(&mut self, kind: Kind, at: u64, size: u8, value: u64, place: Place) {
-        self.events.push(Event {
+        self.add(Event {
             at,
             value,
             place,
@@ -80,7 +95,7 @@ impl Log {
     }
 
     pub(crate) fn push_ranged(&mut self, kind: Kind, at: u64, len: u32, value: u64, place: Place) {
-        self.events.push(Event {
+        self.add(Event {
             at,
             value,
             place,
@@ -89,6 +104,27 @@ impl Log {
             kind,
             size: 0,
         });
+    }
+
+    #[inline]
+    fn add(&mut self, event: Event) {
+        if self.events.len() == self.events.capacity() {
+            self.make_room();
+        }
+        self.events.push(event);
+    }
+
+    /// Doubles the room for events, within the limit.
+    #[cold]
+    fn make_room(&mut self) {
+        let held = self.events.len() * size_of::<Event>() + self.bytes.len();
+        assert!(
+            held <= self.limit,
+            "the recording holds {held} bytes, its limit is {}: record less at once, explore in parts, or raise \
+             CrashMedia::recording_limit",
+            self.limit
+        );
+        self.events.reserve(self.events.len().max(1024));
     }
 
     pub(crate) fn push_bytes(&mut self, kind: Kind, at: u64, bytes: &[u8], place: Place) {

@@ -1,16 +1,17 @@
 //! The explorer: every crash point of a recording, every state a crash can leave that recovery can tell apart.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use everline::units::ByteLen;
 
 use crate::event::Kind;
 use crate::lab::{Lab, Policy};
 use crate::media::CrashMedia;
-use crate::model::{AMBIGUOUS, KEY};
+use crate::model::{AMBIGUOUS, CrashModel, ERAS, KEY};
 use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
-use crate::report::{Point, PointKind, Report};
+use crate::report::{Point, PointKind, PortabilityNote, Report};
 use crate::search::{Search, quietly, stores};
 
 /// What a medium holds before anything is stored.
@@ -26,6 +27,7 @@ pub enum Base {
 /// How to explore. Every choice has a default that suits a test which runs at each commit.
 #[derive(Clone, Debug)]
 pub struct Explorer {
+    pub(crate) model: CrashModel,
     pub(crate) seed: u64,
     pub(crate) budget_per_point: u64,
     pub(crate) nested_depth: u32,
@@ -34,13 +36,16 @@ pub struct Explorer {
     pub(crate) violations_kept: usize,
     pub(crate) call_limit: u64,
     pub(crate) verify_samples: usize,
-    pub(crate) memo_nodes: usize,
+    pub(crate) memory_limit: usize,
+    pub(crate) idempotent: bool,
+    portability_notes: bool,
     pub(crate) base: Base,
 }
 
 impl Default for Explorer {
     fn default() -> Self {
         Explorer {
+            model: CrashModel::WordSubset,
             seed: 0x5EED,
             budget_per_point: 4096,
             nested_depth: 1,
@@ -49,7 +54,9 @@ impl Default for Explorer {
             violations_kept: 16,
             call_limit: 10_000_000,
             verify_samples: 4,
-            memo_nodes: 16 << 20,
+            memory_limit: 1 << 30,
+            idempotent: true,
+            portability_notes: true,
             base: Base::Zero,
         }
     }
@@ -73,12 +80,14 @@ impl Explorer {
     }
 
     settings! {
+        /// What a power cut may leave. Panics at the exploration: a sector that is no power of two from 512 to 65,536.
+        model: CrashModel,
         /// Where all sampling comes from.
         seed: u64,
         /// Executions at one crash point before sampling takes over; a sixteenth for each state inside a recovery, and
         /// four times as many for all of those together.
         budget_per_point: u64,
-        /// How many times power may go again inside a recovery.
+        /// How many times power may go again inside a recovery; 3 at most where stores keep an order.
         nested_depth: u32,
         /// At how many moments the process is killed before the power goes; sampled where there are more
         /// ([`Report::kill_points`]). 0: none.
@@ -91,8 +100,15 @@ impl Explorer {
         call_limit: u64,
         /// How many contents that fail a checksum are explored for each checksummed range.
         verify_samples: usize,
-        /// Size of the memo in nodes of 24 to 64 bytes; beyond it the memo starts anew.
-        memo_nodes: usize,
+        /// Bytes that memo and outcomes may take beside the medium and its recording; beyond them the memo starts anew,
+        /// and a crash point that alone needs more is sampled and the report says so.
+        memory_limit: usize,
+        /// Whether what a recovery answered when it was over must be answered again after the next cut. To be turned
+        /// off where `recover` goes on and changes what it looked at.
+        idempotent: bool,
+        /// Whether a clean result that rests on the order of stores to one line is tried without it, for
+        /// [`Report::portability`].
+        portability_notes: bool,
         /// What the medium of [`Explorer::check`] holds at first.
         base: Base,
     }
@@ -124,9 +140,61 @@ impl Explorer {
         recover: impl Fn(&CrashMedia) -> O,
         allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
     ) -> Report {
-        let (lab, moments) = self.prepare(recording, &recover);
+        let mut report = self.explore_under(recording, &recover, &allowed);
+        report.portability = self.portability(recording, &report, &recover, &allowed);
+        report
+    }
+
+    /// What would fail on media that keep no order within a line, where the result rests on that order.
+    fn portability<O: Clone + Eq + Debug>(
+        &self,
+        recording: &Recording,
+        report: &Report,
+        recover: &impl Fn(&CrashMedia) -> O,
+        allowed: &impl Fn(&Point<'_>, &O) -> Result<(), String>,
+    ) -> Option<PortabilityNote> {
+        let rests_on_order = match self.model {
+            CrashModel::LinePrefix => true,
+            CrashModel::WordSubset => !recording.line_ordered.is_empty(),
+            CrashModel::Eadr | CrashModel::Page { .. } => false,
+        };
+        if !rests_on_order || !self.portability_notes || !report.is_clean() {
+            return None;
+        }
+        let unordered = Recording {
+            line_ordered: Arc::default(),
+            ..recording.clone()
+        };
+        let strict = self
+            .clone()
+            .model(CrashModel::WordSubset)
+            .stop_at_first(true);
+        let mut report = strict.explore_under(&unordered, recover, allowed);
+        let first = (!report.violations.is_empty()).then(|| report.violations.swap_remove(0));
+        first.map(|violation| PortabilityNote { violation })
+    }
+
+    fn explore_under<O: Clone + Eq + Debug>(
+        &self,
+        recording: &Recording,
+        recover: &impl Fn(&CrashMedia) -> O,
+        allowed: &impl Fn(&Point<'_>, &O) -> Result<(), String>,
+    ) -> Report {
+        if let CrashModel::Page { sector } = self.model {
+            assert!(
+                sector.is_power_of_two() && (512..=65536).contains(&sector),
+                "a sector is a power of two from 512 to 65,536 bytes, not {sector}"
+            );
+        }
+        let (lab, moments) = self.prepare(recording, recover);
+        assert!(
+            !lab.model.keeps_order() || (self.nested_depth as usize) < ERAS,
+            "where stores keep an order, power goes again at most {} times, not {}",
+            ERAS - 1,
+            self.nested_depth
+        );
         let media = CrashMedia::of_lab(lab, recording.nature);
-        let mut search = Search::new(self, media, &recover, &allowed);
+        let mut search = Search::new(self, media, recover, allowed);
         let killed = self.chosen_kills(moments.len());
         search.report.exhaustive = true;
         search.report.kill_points = moments.len() as u64;
@@ -138,7 +206,7 @@ impl Explorer {
             }
             search.advance_to(recording, &mut next, *event);
             if search.point(*event, *kind, kill).is_err() {
-                search.report.exhaustive = false;
+                search.limited("the first violation ended it");
                 break;
             }
         }
@@ -156,7 +224,7 @@ impl Explorer {
         recover: impl Fn(&CrashMedia) -> O,
     ) -> Result<O, ReplayError> {
         let lab = Lab::new(
-            recording.model(),
+            recording.model(self.model),
             self.seed,
             self.call_limit,
             self.verify_samples,
@@ -187,7 +255,8 @@ impl Explorer {
                     lab.abandon(0, 0);
                     lab.model.kill();
                 } else {
-                    lab.model.cut(lab.trail.drain(..).map(|(cell, _)| cell));
+                    let cells: Vec<u32> = lab.trail.drain(..).map(|word| word.cell).collect();
+                    lab.model.cut(&cells);
                 }
                 std::mem::take(&mut lab.log)
             });
@@ -213,7 +282,7 @@ impl Explorer {
         recording: &Recording,
         recover: &impl Fn(&CrashMedia) -> O,
     ) -> (Lab, Vec<(usize, Option<PointKind>)>) {
-        let mut model = recording.model();
+        let mut model = recording.model(self.model);
         let mut keys = Vec::new();
         let mut moments = Vec::new();
         let mut longest = model.len;
@@ -248,7 +317,7 @@ impl Explorer {
         }
         moments.push((recording.log.events.len(), Some(PointKind::End)));
         let stored = self.stored_by_recovery(model, recording, recover);
-        let mut model = recording.model();
+        let mut model = recording.model(self.model);
         model.grow(longest);
         for event in &recording.log.events[..recording.first] {
             model.apply(&recording.log, event);
@@ -282,7 +351,7 @@ impl Explorer {
             media.with_lab(|lab| {
                 lab.take_back();
                 lab.abandon(0, 0);
-                lab.trie = crate::trie::Trie::new();
+                lab.forget();
             });
         }
         media.with_lab(|lab| std::mem::take(&mut lab.new_keys))
@@ -313,9 +382,7 @@ impl Lab {
             if flags & AMBIGUOUS == 0 {
                 return self.model.image[cell] == *value;
             }
-            let mut choices = Vec::new();
-            self.model.choices(cell as u32, &mut choices);
-            let possible = choices.contains(value);
+            let possible = self.possible(cell as u32).contains(value);
             if possible {
                 self.determine(cell as u32, *value);
             }

@@ -9,10 +9,12 @@
 //! E2  a word that recovery stored whole before reading it is never decided: its old value does not matter.
 //! E3  after [`Lab::take_back`] image and flags are as before the execution, decisions aside.
 
+use std::sync::Arc;
+
 use crate::event::{Kind, Log, Place};
 use crate::model::{AMBIGUOUS, KEY, Model, merge, word_of};
 use crate::trie::{Step, Trie, mix};
-use crate::verify::RangeChoice;
+use crate::verify::{RangeChoice, RangeChoices};
 
 /// How an ambiguous word is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +41,17 @@ pub(crate) struct Decision {
     what: What,
 }
 
+/// A word that was decided: what the image held before, and holds since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided {
+    pub cell: u32,
+    before: u64,
+    pub value: u64,
+}
+
 enum What {
     Word { cell: u32, start: usize, end: usize },
-    Range(Box<RangeChoice>),
+    Range(Arc<RangeChoice>),
 }
 
 /// Marks which words the states nested in one execution depend on.
@@ -75,8 +85,10 @@ pub(crate) struct Lab {
     pub model: Model,
     pub trie: Trie,
     pub policy: Policy,
-    /// Words decided on the current path, with what the image held before.
-    pub trail: Vec<(u32, u64)>,
+    /// Words decided on the current path.
+    pub trail: Vec<Decided>,
+    /// Where on the trail the decisions since the last cut begin.
+    pub era: usize,
     pub decisions: Vec<Decision>,
     alternatives: Vec<u64>,
     pub cursor: u32,
@@ -97,6 +109,8 @@ pub(crate) struct Lab {
     pub collectors: Vec<Collector>,
     pub collecting: usize,
     pub verify_samples: usize,
+    pub range_choices: RangeChoices,
+    pub range_bytes: usize,
     pub approximated: bool,
     pub seed: u64,
     /// What words held at the first crash point; executions are told apart by how they differ from it.
@@ -112,6 +126,7 @@ impl Lab {
             trie: Trie::new(),
             policy: Policy::All,
             trail: Vec::new(),
+            era: 0,
             decisions: Vec::new(),
             alternatives: Vec::new(),
             cursor: 0,
@@ -129,10 +144,24 @@ impl Lab {
             collectors: Vec::new(),
             collecting: 0,
             verify_samples,
+            range_choices: RangeChoices::default(),
+            range_bytes: 0,
             approximated: false,
             seed,
             fingerprint: 0,
         }
+    }
+
+    /// Bytes that what was learnt takes, near enough.
+    pub(crate) fn bytes(&self) -> usize {
+        self.trie.bytes() + self.range_bytes
+    }
+
+    /// Forgets all paths and what was worked out for them.
+    pub(crate) fn forget(&mut self) {
+        self.trie = Trie::new();
+        self.range_choices.clear();
+        self.range_bytes = 0;
     }
 
     /// From here on executions are told apart by how they differ from what the words hold now.
@@ -217,9 +246,37 @@ impl Lab {
         }
     }
 
+    /// What an ambiguous word can hold beside what was decided since the last cut; newest first.
+    pub(crate) fn possible(&self, cell: u32) -> Vec<u64> {
+        let mut values = Vec::new();
+        self.model.choices(cell, &mut values);
+        if self.model.keeps_order() {
+            let decided = self.decided_beside(cell);
+            self.model.keep_possible(cell, &decided, &mut values);
+        }
+        values
+    }
+
+    /// The words of `cell`'s unit that were decided since the last cut.
+    pub(crate) fn decided_beside(&self, cell: u32) -> Vec<(u32, u64)> {
+        let Some(unit) = self.model.unit_of(cell) else {
+            return Vec::new();
+        };
+        let beside = self.trail[self.era..].iter();
+        beside
+            .filter(|word| unit.contains(&word.cell))
+            .map(|word| (word.cell, word.value))
+            .collect()
+    }
+
     fn decide(&mut self, cell: u32) {
         let start = self.alternatives.len();
-        self.model.choices(cell, &mut self.alternatives);
+        if self.model.keeps_order() {
+            let values = self.possible(cell);
+            self.alternatives.extend(values);
+        } else {
+            self.model.choices(cell, &mut self.alternatives);
+        }
         let value = match self.policy {
             Policy::All => {
                 self.decisions.push(Decision {
@@ -244,25 +301,29 @@ impl Lab {
     }
 
     pub(crate) fn determine(&mut self, cell: u32, value: u64) {
-        self.trail.push((cell, self.model.image[cell as usize]));
+        self.trail.push(Decided {
+            cell,
+            before: self.model.image[cell as usize],
+            value,
+        });
         self.model.determine(cell, value);
     }
 
-    pub(crate) fn push_range(&mut self, choice: RangeChoice) {
+    pub(crate) fn push_range(&mut self, choice: Arc<RangeChoice>) {
         self.decisions.push(Decision {
             node: self.cursor,
             trail: self.trail.len(),
             next: 1,
-            what: What::Range(Box::new(choice)),
+            what: What::Range(choice),
         });
     }
 
     /// Forgets decided words down to `trail`.
     pub(crate) fn unwind(&mut self, trail: usize) {
         while self.trail.len() > trail {
-            let (cell, image) = self.trail.pop().expect("longer than its target");
-            self.model.image[cell as usize] = image;
-            self.model.flags[cell as usize] |= AMBIGUOUS;
+            let word = self.trail.pop().expect("longer than its target");
+            self.model.image[word.cell as usize] = word.before;
+            self.model.flags[word.cell as usize] |= AMBIGUOUS;
         }
     }
 
@@ -293,9 +354,9 @@ impl Lab {
                     return true;
                 }
                 What::Range(choice) if next < choice.alternatives.len() => {
-                    let cells = choice.cells.clone();
-                    let values = choice.alternatives[next].clone();
-                    for (cell, value) in cells.iter().zip(values.iter()) {
+                    let choice = choice.clone();
+                    let values = &choice.alternatives[next];
+                    for (cell, value) in choice.cells.iter().zip(values.iter()) {
                         self.determine(*cell, *value);
                     }
                     self.cursor = self.child_of_range(node);
@@ -413,8 +474,11 @@ impl Lab {
         self.model.len = len;
     }
 
-    /// A hash of the possible values of a word.
+    /// A hash of the possible values of a word, and of what ties it to others.
     pub(crate) fn choices_hash(&mut self, cell: u32) -> u64 {
+        if let Some(unit) = self.model.unit_of(cell) {
+            return self.model.unit_hash(unit) ^ self.model.image[cell as usize];
+        }
         let start = self.alternatives.len();
         self.model.choices(cell, &mut self.alternatives);
         self.alternatives[start..].sort_unstable();

@@ -52,9 +52,10 @@ mod verify;
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
 pub use media::{CrashMedia, CrashSyncError};
+pub use model::CrashModel;
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
-pub use report::{Point, PointKind, Report, Violation, Word};
+pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};
 pub use subject::{
     Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
 };

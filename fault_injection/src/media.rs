@@ -5,7 +5,7 @@ mod face;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use everline::units::{ByteLen, ByteOffset};
+use everline::units::{ByteLen, ByteOffset, ByteRange};
 
 use crate::event::{Kind, Log};
 use crate::lab::Lab;
@@ -116,6 +116,15 @@ impl CrashMedia {
         self.reshaped(|nature| nature.rmw_fences = false)
     }
 
+    /// How many bytes the recording may take: 1 GiB where nothing is said, 32 for each event and the bytes of bulk
+    /// stores. Beyond that the medium panics and says so, rather than fill the machine's memory.
+    #[must_use]
+    pub fn recording_limit(self, bytes: ByteLen) -> Self {
+        let limit = usize::try_from(bytes.get()).unwrap_or(usize::MAX);
+        self.with_recorder(|recorder| recorder.log.limit = limit);
+        self
+    }
+
     fn reshaped(self, change: impl FnOnce(&mut Nature)) -> Self {
         self.with_recorder(|recorder| {
             assert!(
@@ -190,6 +199,16 @@ impl CrashMedia {
         self.with_recorder(|recorder| recorder.limit_backing(bytes.get()));
     }
 
+    /// Says that the lines of `range` rely on x86's order of the stores to one line. Where a model has no such order
+    /// ([`CrashModel::WordSubset`](crate::CrashModel)) these lines keep it nevertheless, and the report carries a
+    /// portability note.
+    pub fn relies_on_line_order(&self, range: ByteRange) {
+        let range = (range.start().get(), range.len().get());
+        if let Inner::Recorder(recorder) = &mut *self.lock() {
+            recorder.line_ordered.push(range);
+        }
+    }
+
     /// What was recorded so far.
     pub fn recording(&self) -> Recording {
         self.with_recorder(|recorder| recorder.recording())
@@ -216,7 +235,8 @@ impl CrashMedia {
     /// A recording medium that holds `image`, and otherwise behaves as that of `recording`.
     pub(crate) fn resumed(image: Vec<u8>, recording: &Recording) -> CrashMedia {
         let nature = recording.nature;
-        let recorder = Recorder::new(image, nature);
+        let mut recorder = Recorder::new(image, nature);
+        recorder.line_ordered.clone_from(&recording.line_ordered);
         Self::of(Inner::Recorder(Box::new(recorder)), nature.fresh == 0)
     }
 

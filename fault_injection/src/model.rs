@@ -1,4 +1,5 @@
-//! The word-subset model: what each word of the medium may hold after a power cut.
+//! The crash models: what each word of the medium may hold after a power cut. Word-subset, which admits most, is
+//! written here; `order` narrows it where a medium keeps stores in their order.
 //!
 //! ```text
 //! word:  base ── version ── version ── version (latest, what the program sees)
@@ -6,20 +7,28 @@
 //! ```
 //!
 //! Invariants
-//! W1  after a cut a word holds its base or any pending version, independently of every other word.
+//! W1  after a cut a word holds its base or any pending version, independently of every other word; where stores keep
+//!     their order in a line or a sector, what O1 leaves of that.
 //! W2  a flush by thread t covers the versions present at the flush; they become the base when t fences (or
 //!     does a locked read-modify-write), and versions older than the base are gone.
 //! W3  a non-temporal store needs no flush, and no other thread's flush covers it.
-//! W4  after a failed fence what it should have settled is pending and clean: only a new store makes it flushable.
+//! W4  after a failed fence what it should have settled is pending and clean: only a new store makes it flushable,
+//!     one to the word, or to its sector where that is written back whole.
 //! W5  a store below the size of a word makes a new version of the whole word from its latest version.
+//! W6  where the caches survive, a store is durable once the next event comes.
 
 mod journal;
+mod order;
+mod settle;
 
 pub(crate) use journal::JournalMark;
+pub use order::CrashModel;
+pub(crate) use order::ERAS;
 
 use crate::event::{Event, Kind, Log, Place};
-use everline::units::FLUSH_LINE;
+use crate::trie::mix;
 use journal::Saved;
+use order::Residue;
 
 /// The word belongs to the key of the memo: its value can differ between executions.
 pub(crate) const KEY: u8 = 1;
@@ -69,6 +78,14 @@ impl Pending {
             .map_or(self.base, |version| version.value)
     }
 
+    /// A hash of what the word may hold, and since when.
+    pub(crate) fn hash(&self) -> u64 {
+        let versions = self.versions.iter();
+        versions.fold(mix(self.base), |hash, version| {
+            mix(mix(hash ^ version.value) ^ u64::from(version.seq) ^ (u64::from(version.nt) << 63))
+        })
+    }
+
     /// The times at which the word changed.
     pub(crate) fn times(&self, into: &mut Vec<u32>) {
         into.extend(self.versions.iter().map(|version| version.seq));
@@ -85,6 +102,7 @@ impl Pending {
 
 /// The state of every word.
 pub(crate) struct Model {
+    kind: CrashModel,
     /// log2 of the bytes that never tear.
     pub shift: u32,
     rmw_fences: bool,
@@ -101,6 +119,12 @@ pub(crate) struct Model {
     clock: u32,
     /// When the power last went: what was stored until then is on the medium or lost, and not pending.
     cut_at: u32,
+    /// When each cut was, the last included.
+    cuts: Vec<u32>,
+    residue: Vec<Residue>,
+    ordered_lines: bool,
+    /// What the last event stored, where the caches survive (W6).
+    group: Vec<(u32, u32)>,
     journal: Vec<Saved>,
     journal_id: u32,
     journal_last: u32,
@@ -116,8 +140,9 @@ pub(crate) struct Nature {
 }
 
 impl Model {
-    pub(crate) fn new(base: &[u8], nature: Nature) -> Self {
+    pub(crate) fn new(base: &[u8], nature: Nature, kind: CrashModel) -> Self {
         let mut model = Model {
+            kind,
             shift: nature.granule.trailing_zeros(),
             rmw_fences: nature.rmw_fences,
             fresh: nature.fresh,
@@ -130,6 +155,10 @@ impl Model {
             threads: Vec::new(),
             clock: 0,
             cut_at: 0,
+            cuts: Vec::new(),
+            residue: Vec::new(),
+            ordered_lines: false,
+            group: Vec::new(),
             journal: Vec::new(),
             journal_id: 0,
             journal_last: 0,
@@ -193,24 +222,20 @@ impl Model {
 
     /// Whether `event` makes something durable.
     pub(crate) fn raises(&self, event: &Event) -> bool {
-        match event.kind {
+        let settles = match event.kind {
             Kind::Fence => self.has_flushed(event.thread),
             Kind::Rmw => self.rmw_fences && self.has_flushed(event.thread),
             Kind::SetLen => true,
             _ => false,
-        }
-    }
-
-    fn has_flushed(&self, thread: u16) -> bool {
-        self.threads
-            .iter()
-            .any(|(number, flushed)| *number == thread && !flushed.is_empty())
+        };
+        settles || !self.group.is_empty()
     }
 
     /// Takes one event of `log`.
     pub(crate) fn apply(&mut self, log: &Log, event: &Event) {
         // One time for all words of an event: between events the medium is at its points of time.
         self.clock += 1;
+        self.end_group();
         match event.kind {
             Kind::Store => self.store(event, &event.value.to_le_bytes()[..event.size as usize]),
             Kind::Write | Kind::WriteNt => self.store(event, log.data(event)),
@@ -223,6 +248,7 @@ impl Model {
                     self.store(event, &event.value.to_le_bytes());
                 }
             }
+            Kind::Flush if self.kind == CrashModel::Eadr => {}
             Kind::Flush => self.flush(event.thread, event.at, u64::from(event.len)),
             Kind::Fence => self.settle(event.thread),
             Kind::FenceFailed => self.fail(event.thread),
@@ -284,6 +310,8 @@ impl Model {
         self.pending[slot].versions.push(version);
         if nt {
             self.flushed_by(event.thread).push((cell, seq));
+        } else if self.kind == CrashModel::Eadr {
+            self.group.push((cell, seq));
         }
         self.refresh(cell);
     }
@@ -323,97 +351,6 @@ impl Model {
                 None => self.flags[at] |= AMBIGUOUS,
             },
         }
-    }
-
-    fn flushed_by(&mut self, thread: u16) -> &mut Vec<(u32, u32)> {
-        let found = self
-            .threads
-            .iter()
-            .position(|(number, _)| *number == thread);
-        let index = found.unwrap_or_else(|| {
-            self.threads.push((thread, Vec::new()));
-            self.threads.len() - 1
-        });
-        &mut self.threads[index].1
-    }
-
-    /// Covers the versions present now (W2), but for other threads' non-temporal ones (W3) and clean ones (W4).
-    fn flush(&mut self, thread: u16, at: u64, lines: u64) {
-        let first = at >> self.shift;
-        let end = ((at + lines * FLUSH_LINE) >> self.shift).min(self.image.len() as u64);
-        let mut flushed = std::mem::take(self.flushed_by(thread));
-        for cell in first as u32..end as u32 {
-            let Some(pending) = self.pending_of(cell) else {
-                continue;
-            };
-            let covered = pending
-                .versions
-                .iter()
-                .rev()
-                .find(|version| !version.nt || version.thread == thread);
-            let settled = pending.dead.max(self.cut_at);
-            if let Some(version) = covered.filter(|version| version.seq > settled) {
-                flushed.push((cell, version.seq));
-            }
-        }
-        *self.flushed_by(thread) = flushed;
-    }
-
-    fn settle(&mut self, thread: u16) {
-        let mut flushed = std::mem::take(self.flushed_by(thread));
-        for (cell, seq) in flushed.drain(..) {
-            let slot = self.slots[cell as usize];
-            if slot == 0 {
-                continue;
-            }
-            let pending = &self.pending[slot as usize - 1];
-            if seq <= pending.dead {
-                continue;
-            }
-            let found = pending.versions.iter().position(|v| v.seq == seq);
-            let Some(index) = found else { continue };
-            self.save(cell);
-            let pending = &mut self.pending[slot as usize - 1];
-            pending.base = pending.versions[index].value;
-            pending.versions.drain(..=index);
-            if pending.versions.is_empty() {
-                self.image[cell as usize] = pending.base;
-                self.close(cell);
-            }
-            self.refresh(cell);
-        }
-        *self.flushed_by(thread) = flushed;
-    }
-
-    fn fail(&mut self, thread: u16) {
-        for (cell, seq) in std::mem::take(self.flushed_by(thread)) {
-            let slot = self.slots[cell as usize];
-            if slot != 0 {
-                self.save(cell);
-                let pending = &mut self.pending[slot as usize - 1];
-                pending.dead = pending.dead.max(seq);
-            }
-        }
-    }
-
-    fn reaffirm(&mut self, event: &Event) {
-        if event.len == 0 {
-            return;
-        }
-        let end = event.at + u64::from(event.len);
-        let first = event.at >> self.shift;
-        let last = (end - 1) >> self.shift;
-        for cell in first as u32..=last as u32 {
-            // Storing a word's own bytes again makes a version only where one is pending already.
-            let newest = self.pending_of(cell).and_then(|p| p.versions.last());
-            if newest.is_some_and(|version| version.seq > self.cut_at) {
-                let value = self.latest(cell);
-                self.push_version(cell, value, event);
-            }
-        }
-        let line = event.at & !(FLUSH_LINE - 1);
-        let lines = (end - line).div_ceil(FLUSH_LINE);
-        self.flush(event.thread, line, lines);
     }
 
     fn set_len(&mut self, len: u64) {

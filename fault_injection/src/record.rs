@@ -5,7 +5,7 @@ use std::sync::Arc;
 use everline::media::SpaceError;
 
 use crate::event::{Kind, Log, Place};
-use crate::model::{Model, Nature};
+use crate::model::{CrashModel, Model, Nature};
 use crate::trie::mix;
 
 const BACKING_UNIT: u64 = 4096;
@@ -17,6 +17,8 @@ pub struct Recording {
     pub(crate) log: Arc<Log>,
     pub(crate) nature: Nature,
     pub(crate) first: usize,
+    /// Ranges whose lines rely on the order of their stores.
+    pub(crate) line_ordered: Arc<Vec<(u64, u64)>>,
 }
 
 impl Recording {
@@ -34,8 +36,12 @@ impl Recording {
         self
     }
 
-    pub(crate) fn model(&self) -> Model {
-        Model::new(&self.base, self.nature)
+    pub(crate) fn model(&self, kind: CrashModel) -> Model {
+        let mut model = Model::new(&self.base, self.nature, kind);
+        for (at, len) in self.line_ordered.iter() {
+            model.order_lines(*at, *len);
+        }
+        model
     }
 }
 
@@ -82,6 +88,7 @@ pub(crate) struct Recorder {
     failing_next: u64,
     back_left: Option<u64>,
     backed: Vec<bool>,
+    pub line_ordered: Vec<(u64, u64)>,
     folded: Option<(Box<Model>, usize)>,
 }
 
@@ -97,6 +104,7 @@ impl Recorder {
             failing_next: 0,
             back_left: None,
             backed: Vec::new(),
+            line_ordered: Vec::new(),
             folded: None,
         }
     }
@@ -107,6 +115,7 @@ impl Recorder {
             log: Arc::new(self.log.clone()),
             nature: self.nature,
             first: 0,
+            line_ordered: Arc::new(self.line_ordered.clone()),
         }
     }
 
@@ -124,6 +133,7 @@ impl Recorder {
             failing_next: 0,
             back_left: self.back_left,
             backed: self.backed.clone(),
+            line_ordered: self.line_ordered.clone(),
             folded: None,
         }
     }
@@ -133,7 +143,8 @@ impl Recorder {
         let (model, done) = match &mut self.folded {
             Some((model, done)) => (model, done),
             none => {
-                let fresh = Box::new(Model::new(&self.base, self.nature));
+                let fresh = Model::new(&self.base, self.nature, CrashModel::WordSubset);
+                let fresh = Box::new(fresh);
                 let (model, done) = none.insert((fresh, 0));
                 (model, done)
             }

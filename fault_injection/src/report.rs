@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use everline::units::ByteOffset;
 
+use crate::model::CrashModel;
 use crate::replay::Replay;
 
 /// What is about to happen where the power goes.
@@ -150,6 +151,23 @@ fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// A clean result rests on x86's order of the stores to one line.
+#[derive(Clone, Debug)]
+pub struct PortabilityNote {
+    /// What goes wrong where words of one line are independent: on Arm, past the cache, in files.
+    pub violation: Violation,
+}
+
+impl fmt::Display for PortabilityNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "not portable: this relies on x86's order of stores to one line; without it: {}",
+            self.violation
+        )
+    }
+}
+
 /// What an exploration did and found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -167,6 +185,12 @@ pub struct Report {
     pub kill_points: u64,
     /// Decimal logarithm of the number of images that power cuts at the crash points can leave, nested ones apart.
     pub log10_states: f64,
+    /// Crash points at which that number was covered wholly, and the cuts inside their recoveries too.
+    pub points_whole: u64,
+    /// Decimal logarithm of the number of images at the points that were covered wholly.
+    pub log10_covered: f64,
+    /// What kept the exploration from covering all states; empty where it was exhaustive.
+    pub limits: Vec<&'static str>,
     /// Whether every state that a power cut at a crash point or inside a recovery can leave was covered, under the
     /// assumptions; false where a budget cut something short. Kills are counted apart.
     pub exhaustive: bool,
@@ -174,6 +198,10 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// All violations that were met: one for each crash point, depth and outcome.
     pub violations_met: u64,
+    /// Where a clean result rests on the order of stores to one line and does not hold without.
+    pub portability: Option<PortabilityNote>,
+    /// What a power cut could leave.
+    pub model: CrashModel,
     /// What the result rests on.
     pub assumptions: Vec<&'static str>,
     /// The seed that all sampling came from.
@@ -193,11 +221,31 @@ impl Report {
     }
 }
 
+impl Report {
+    /// What share of the states was covered, in words.
+    fn coverage(&self) -> String {
+        if self.exhaustive {
+            return "exhaustive".into();
+        }
+        let whole = match self.log10_covered - self.log10_states {
+            share if share.is_finite() => format!("10^{share:.1} of the states"),
+            _ => "none of the states for certain".into(),
+        };
+        format!(
+            "not exhaustive ({} of {} crash points wholly, {whole}: {})",
+            self.points_whole,
+            self.crash_points,
+            self.limits.join("; ")
+        )
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} crash points ({} nested, {} of {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
+            "{}: {} crash points ({} nested, {} of {} kills), {} executions, {} known, 10^{:.1} states, {}, seed {:#x}",
+            self.model,
             self.crash_points,
             self.nested_points,
             self.kill_steps,
@@ -205,15 +253,14 @@ impl fmt::Display for Report {
             self.executions,
             self.memo_hits,
             self.log10_states,
-            if self.exhaustive {
-                "exhaustive"
-            } else {
-                "not exhaustive"
-            },
+            self.coverage(),
             self.seed,
         )?;
         if self.executions == 0 {
             write!(f, "\nnothing ran")?;
+        }
+        if let Some(note) = &self.portability {
+            write!(f, "\n{note}")?;
         }
         for assumption in &self.assumptions {
             write!(f, "\nassumed: {assumption}")?;

@@ -16,6 +16,7 @@ mod inside;
 mod judge;
 mod quiet;
 
+pub(crate) use judge::NOT_ONCE;
 pub(crate) use quiet::quietly;
 
 use std::collections::HashSet;
@@ -28,7 +29,7 @@ use crate::lab::Policy;
 use crate::media::CrashMedia;
 use crate::model::{AMBIGUOUS, JournalMark, KEY};
 use crate::report::{Point, PointKind, Report};
-use crate::trie::{Mix, Trie};
+use crate::trie::Mix;
 
 /// Why a search ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,11 @@ pub(crate) struct Search<'s, O, R, A> {
     levels: Vec<Level>,
     /// Outcomes met inside each execution under way, with how deep.
     met: Vec<Vec<(u32, u32)>>,
+    /// What recovery answered before the current cut, where it was over by then.
+    answered: Option<u32>,
     sampling_only: bool,
+    /// Whether the current crash point was covered wholly so far.
+    whole: bool,
     /// Executions at this crash point, nested ones with them.
     spent: u64,
 }
@@ -105,7 +110,9 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             distinct: HashSet::default(),
             report: Report {
                 seed: config.seed,
+                model: config.model,
                 log10_states: f64::NEG_INFINITY,
+                log10_covered: f64::NEG_INFINITY,
                 ..Report::default()
             },
             point_number: 0,
@@ -117,7 +124,9 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             in_flight: Vec::new(),
             levels: Vec::new(),
             met: Vec::new(),
+            answered: None,
             sampling_only: false,
+            whole: true,
             spent: 0,
         }
     }
@@ -134,30 +143,25 @@ impl<'s, O, R, A> Search<'s, O, R, A> {
             self.assume("no mixture of versions matches a checksum by accident");
             self.assume("of checksummed contents that do not match, a few stand for all");
         }
-        if self.report.log10_states == f64::NEG_INFINITY {
-            self.report.log10_states = 0.0;
-        }
         self.report
     }
 
-    fn count_states(&mut self) {
-        let log10 = self.media.with_lab(|lab| {
-            let mut choices = Vec::new();
-            let mut log10 = 0.0;
-            for pending in &lab.model.pending {
-                if lab.model.flags[pending.cell as usize] & AMBIGUOUS != 0 {
-                    choices.clear();
-                    pending.choices(&mut choices);
-                    log10 += (choices.len() as f64).log10();
-                }
-            }
-            log10
-        });
-        let (high, low) = (
-            self.report.log10_states.max(log10),
-            self.report.log10_states.min(log10),
-        );
-        self.report.log10_states = high + (1.0 + 10f64.powf(low - high)).log10();
+    /// Says that something stands between this exploration and all states.
+    pub(crate) fn limited(&mut self, why: &'static str) {
+        self.whole = false;
+        self.report.exhaustive = false;
+        if !self.report.limits.contains(&why) {
+            self.report.limits.push(why);
+        }
+    }
+}
+
+/// The logarithm of a sum, of the logarithms of what is added.
+fn log10_sum(a: f64, b: f64) -> f64 {
+    let (high, low) = (a.max(b), a.min(b));
+    match low == f64::NEG_INFINITY {
+        true => high,
+        false => high + (1.0 + 10f64.powf(low - high)).log10(),
     }
 }
 
@@ -172,10 +176,24 @@ where
         self.point_number += 1;
         self.event = event;
         self.report.kill_steps += u64::from(kill);
+        let mut log10 = f64::NEG_INFINITY;
         if kind.is_some() {
             self.report.crash_points += 1;
-            self.count_states();
+            log10 = self.media.with_lab(|lab| lab.model.log10_images());
+            self.report.log10_states = log10_sum(self.report.log10_states, log10);
         }
+        self.whole = true;
+        let went = self.point_until_known(kind, kill);
+        if kind.is_some() && self.whole && went.is_ok() {
+            self.report.points_whole += 1;
+            self.report.log10_covered = log10_sum(self.report.log10_covered, log10);
+        }
+        went
+    }
+
+    /// As often as the memo has to start anew.
+    fn point_until_known(&mut self, kind: Option<PointKind>, kill: bool) -> Went {
+        let event = self.event;
         let (mut restarts, mut fills) = (0, 0);
         self.sampling_only = false;
         self.spent = 0;
@@ -202,16 +220,18 @@ where
                 }
                 Err(Stop::Full) => {
                     fills += 1;
-                    self.report.exhaustive &= fills < 2;
+                    self.outcomes.clear();
+                    self.judged.clear();
                     self.sampling_only = fills == 2;
-                    if fills > 2 {
-                        self.assume("at some crash points the memo was too small for more than a few states");
-                        self.media.with_lab(|lab| lab.trie = Trie::new());
-                        return Ok(());
+                    if fills >= 2 {
+                        self.limited("the memory limit left some crash points to samples");
                     }
                 }
             }
-            self.media.with_lab(|lab| lab.trie = Trie::new());
+            self.media.with_lab(|lab| lab.forget());
+            if fills > 2 {
+                return Ok(());
+            }
         }
     }
 
@@ -227,7 +247,7 @@ where
         };
         self.media.with_lab(|lab| lab.abandon(base, trail));
         if went? {
-            self.report.exhaustive = false;
+            self.limited("the budget of executions left some states to samples");
             let went = self.sample(left, base, trail);
             self.media.with_lab(|lab| {
                 lab.abandon(base, trail);
@@ -310,6 +330,7 @@ where
             let leaf = &lab.trie.leaves[leaf as usize];
             (leaf.outcome, leaf.stores)
         });
+        self.judge_again(outcome)?;
         self.judge(outcome)?;
         if left > 0 && stores {
             self.nested(leaf, executed, left)?;
@@ -326,7 +347,8 @@ where
             Err(message) => Outcome::Panicked(message),
         };
         let outcome = self.intern(outcome);
-        let full = self.config.memo_nodes;
+        let limit = self.config.memory_limit;
+        let outcomes = self.outcomes.len() * size_of::<Outcome<O>>();
         let (leaf, fingerprint) = self.media.with_lab(|lab| {
             lab.take_back();
             let new_keys = std::mem::take(&mut lab.new_keys);
@@ -336,7 +358,7 @@ where
             if !new_keys.is_empty() {
                 return (Err(Stop::NewKeys), 0);
             }
-            if lab.trie.weight() > full {
+            if lab.bytes() + outcomes > limit {
                 return (Err(Stop::Full), 0);
             }
             let stored = lab.log.events.iter().any(|event| stores(event.kind));
@@ -349,11 +371,10 @@ where
                 Ok(leaf)
             }
             None => {
-                self.violate(
-                    outcome,
-                    "recovery is not deterministic: after equal reads it read something else"
-                        .into(),
-                );
+                let reason =
+                    "recovery is not deterministic: after equal reads it read something else";
+                self.violate(outcome, reason.into());
+                self.limited("a recovery that is not deterministic cannot be explored further");
                 Err(Stop::Enough)
             }
         }

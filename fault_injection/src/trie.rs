@@ -95,6 +95,7 @@ pub(crate) struct Trie {
     roots: Vec<(u64, u32)>,
     pub verifies: Vec<Verify>,
     pub leaves: Vec<Leaf>,
+    extra: usize,
 }
 
 impl Trie {
@@ -105,12 +106,23 @@ impl Trie {
             roots: Vec::new(),
             verifies: Vec::new(),
             leaves: Vec::new(),
+            extra: 0,
         }
     }
 
-    /// How much is held, in nodes.
-    pub(crate) fn weight(&self) -> usize {
-        self.nodes.len() + 2 * self.edges.len()
+    /// Bytes held, near enough.
+    pub(crate) fn bytes(&self) -> usize {
+        // A hash table is on average two thirds full and keeps a byte of control an entry.
+        const EDGE: usize = 40;
+        self.nodes.len() * size_of::<Node>()
+            + self.edges.len() * EDGE
+            + self.leaves.len() * size_of::<Leaf>()
+            + self.extra
+    }
+
+    /// Counts bytes that hang on a leaf or a checksummed range.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) {
+        self.extra += bytes;
     }
 
     fn node(&mut self) -> u32 {

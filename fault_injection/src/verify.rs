@@ -4,6 +4,8 @@
 //! mixtures; where there are few mixtures, all of them. That no other mixture matches by accident is an assumption,
 //! and the report says so.
 
+use std::sync::Arc;
+
 use everline::media::Checksum;
 
 use crate::lab::{Lab, Policy, pick};
@@ -16,12 +18,19 @@ const EXACT_MIXTURES: usize = 16;
 const SNAPSHOTS: usize = 256;
 /// Seeded mixtures tried at most.
 const SEEDED: u64 = 8;
+/// Bytes of a known verdict.
+const VERDICT: usize = 24;
+/// Choices kept before they are worked out anew.
+const RANGE_CHOICES: usize = 1 << 16;
 
-/// The ambiguous words of a range and the contents to explore.
+/// The ambiguous words of a range and the contents to explore, those that match first.
 pub(crate) struct RangeChoice {
     pub cells: Box<[u32]>,
     pub alternatives: Vec<Box<[u64]>>,
 }
+
+/// Choices by a hash of what they follow from.
+pub(crate) type RangeChoices = MixMap<u64, Arc<RangeChoice>>;
 
 type Checker<'c> = Option<(&'c mut dyn Checksum, u64, u64)>;
 
@@ -53,7 +62,10 @@ impl Lab {
         let verdict = self.matches(at, len, check);
         let contents = self.contents(index);
         let node = &mut self.trie.verifies[index as usize];
-        node.verdicts.insert(contents, verdict);
+        if node.verdicts.insert(contents, verdict).is_none() {
+            self.trie.add_bytes(VERDICT);
+        }
+        let node = &self.trie.verifies[index as usize];
         for cell in node.cells.clone() {
             self.note(cell, self.model.image[cell as usize]);
         }
@@ -131,16 +143,47 @@ impl Lab {
     }
 
     /// Decides the ambiguous words of a range; false where a verdict is needed and `check` is not at hand.
-    fn decide_range(&mut self, index: u32, mut check: Checker<'_>) -> bool {
-        let cells: Box<[u32]> = self.trie.verifies[index as usize]
-            .cells
-            .iter()
-            .copied()
-            .filter(|cell| self.model.flags[*cell as usize] & AMBIGUOUS != 0)
-            .collect();
-        if cells.is_empty() {
+    fn decide_range(&mut self, index: u32, check: Checker<'_>) -> bool {
+        let node = &self.trie.verifies[index as usize];
+        let flags = &self.model.flags;
+        let open = |cell: &u32| flags[*cell as usize] & AMBIGUOUS != 0;
+        if !node.cells.iter().any(open) {
             return true;
         }
+        if !matches!(self.policy, Policy::All | Policy::Random(_)) {
+            let cells: Vec<u32> = node.cells.iter().copied().filter(open).collect();
+            for cell in cells {
+                let value = pick(self.policy, cell, &self.possible(cell));
+                self.determine(cell, value);
+            }
+            return true;
+        }
+        let Some(choice) = self.choice_of(index, check) else {
+            return false;
+        };
+        let mut taken = 0;
+        if let Policy::Random(seed) = self.policy {
+            let draw = mix(seed ^ mix(u64::from(choice.cells[0])));
+            taken = (draw % choice.alternatives.len() as u64) as usize;
+        } else {
+            self.push_range(choice.clone());
+        }
+        for (cell, value) in choice.cells.iter().zip(choice.alternatives[taken].iter()) {
+            self.determine(*cell, *value);
+        }
+        true
+    }
+
+    /// The choices for a range as its words are now; none where a verdict is not known.
+    fn choice_of(&mut self, index: u32, mut check: Checker<'_>) -> Option<Arc<RangeChoice>> {
+        let key = self.choice_key(index);
+        if let Some(known) = self.range_choices.get(&key) {
+            return Some(known.clone());
+        }
+        let node = &self.trie.verifies[index as usize];
+        let flags = &self.model.flags;
+        let open = |cell: &u32| flags[*cell as usize] & AMBIGUOUS != 0;
+        let cells: Box<[u32]> = node.cells.iter().copied().filter(open).collect();
         let choices: Vec<Vec<u64>> = cells
             .iter()
             .map(|cell| {
@@ -149,34 +192,40 @@ impl Lab {
                 values
             })
             .collect();
-        let values: Box<[u64]> = match self.policy {
-            Policy::All | Policy::Random(_) => {
-                let Some(alternatives) = self.alternatives(index, &cells, &choices, &mut check)
-                else {
-                    return false;
-                };
-                if let Policy::Random(seed) = self.policy {
-                    let draw = mix(seed ^ mix(u64::from(cells[0])));
-                    alternatives[(draw % alternatives.len() as u64) as usize].clone()
-                } else {
-                    let first = alternatives[0].clone();
-                    self.push_range(RangeChoice {
-                        cells: cells.clone(),
-                        alternatives,
-                    });
-                    first
-                }
-            }
-            policy => cells
-                .iter()
-                .zip(&choices)
-                .map(|(cell, values)| pick(policy, *cell, values))
-                .collect(),
-        };
-        for (cell, value) in cells.iter().zip(values.iter()) {
-            self.determine(*cell, *value);
+        let alternatives = self.alternatives(index, &cells, &choices, &mut check)?;
+        let choice = Arc::new(RangeChoice {
+            cells,
+            alternatives,
+        });
+        if self.range_choices.len() >= RANGE_CHOICES {
+            self.range_choices.clear();
+            self.range_bytes = 0;
         }
-        true
+        self.range_bytes += choice.cells.len() * (4 + 8 * choice.alternatives.len()) + 64;
+        self.range_choices.insert(key, choice.clone());
+        Some(choice)
+    }
+
+    /// A hash of all that the choices for a range follow from.
+    fn choice_key(&self, index: u32) -> u64 {
+        let mut key = mix(u64::from(index));
+        for cell in &self.trie.verifies[index as usize].cells {
+            let at = *cell as usize;
+            if self.model.flags[at] & AMBIGUOUS == 0 {
+                key = mix(key ^ self.model.image[at]);
+                continue;
+            }
+            let pending = self.model.pending_of(*cell).expect("ambiguous");
+            key = mix(key ^ pending.hash());
+        }
+        if self.model.keeps_order() {
+            let since = self.trail[self.era..].iter();
+            key = since.fold(key, |key, word| {
+                mix(key ^ mix(u64::from(word.cell)) ^ word.value)
+            });
+            key = mix(key ^ self.model.residue_hash());
+        }
+        key
     }
 
     /// The contents to explore, those that match first; none where a verdict is not known.
@@ -187,6 +236,7 @@ impl Lab {
         choices: &[Vec<u64>],
         check: &mut Checker<'_>,
     ) -> Option<Vec<Box<[u64]>>> {
+        let tied = self.model.keeps_order();
         let mixtures = choices
             .iter()
             .try_fold(1usize, |product, values| product.checked_mul(values.len()));
@@ -195,13 +245,21 @@ impl Lab {
             every_mixture(choices)
         } else {
             self.approximated = true;
-            self.candidates(cells, choices)
+            let mut found = self.candidates(cells, choices);
+            if tied {
+                found.push((self.one_after_another(cells, Policy::Latest), false));
+                found.push((self.one_after_another(cells, Policy::Oldest), false));
+            }
+            found
         };
         let mut matching: Vec<Box<[u64]>> = Vec::new();
         let mut others: Vec<Box<[u64]>> = Vec::new();
         for candidate in candidates {
             let (values, sampled) = candidate;
             if matching.contains(&values) || others.contains(&values) {
+                continue;
+            }
+            if tied && !self.is_possible(cells, &values) {
                 continue;
             }
             let enough = !exact && others.len() >= self.verify_samples.max(1);
@@ -216,6 +274,26 @@ impl Lab {
         }
         matching.extend(others);
         Some(matching)
+    }
+
+    /// Whether the words can hold these values, together and beside what was decided since the last cut.
+    fn is_possible(&self, cells: &[u32], values: &[u64]) -> bool {
+        let since = self.trail[self.era..].iter();
+        let mut decided: Vec<(u32, u64)> = since.map(|word| (word.cell, word.value)).collect();
+        decided.extend(cells.iter().copied().zip(values.iter().copied()));
+        self.model.is_possible(&decided)
+    }
+
+    /// Contents in which each word fits those before it.
+    fn one_after_another(&mut self, cells: &[u32], policy: Policy) -> Box<[u64]> {
+        let trail = self.trail.len();
+        for cell in cells {
+            let value = pick(policy, *cell, &self.possible(*cell));
+            self.determine(*cell, value);
+        }
+        let values = self.trail[trail..].iter().map(|word| word.value).collect();
+        self.unwind(trail);
+        values
     }
 
     fn verdict(
@@ -234,9 +312,10 @@ impl Lab {
         }
         let (check, at, len) = check.as_mut()?;
         let verdict = self.matches(*at, *len, *check);
-        self.trie.verifies[index as usize]
-            .verdicts
-            .insert(contents, verdict);
+        let verdicts = &mut self.trie.verifies[index as usize].verdicts;
+        if verdicts.insert(contents, verdict).is_none() {
+            self.trie.add_bytes(VERDICT);
+        }
         Some(verdict)
     }
 

@@ -449,6 +449,7 @@ fn lazy(program: &Program, shape: u64, depth: u32) -> ([Seen; 3], bool) {
     }
     let found = RefCell::new([Seen::new(), Seen::new(), Seen::new()]);
     let report = Explorer::new()
+        .idempotent(false)
         .nested_depth(depth)
         .kill_steps(if depth > 0 { usize::MAX } else { 0 })
         .explore(

@@ -45,7 +45,7 @@ fn explored(
     counts: impl Fn(PointKind, u32) -> bool,
 ) -> Outcomes {
     let seen = RefCell::new(Outcomes::new());
-    let report = Explorer::new().explore(
+    let report = Explorer::new().idempotent(false).explore(
         recording,
         |media| {
             let found: Vec<u64> = places.iter().map(|p| media.load64(at(*p))).collect();
@@ -576,7 +576,7 @@ fn words_that_recovery_did_not_read_stay_open_for_the_next() {
     let media = CrashMedia::new(ByteLen::new(LEN));
     media.store64(at(A), 1);
     let seen = RefCell::new(BTreeSet::new());
-    let report = Explorer::new().kill_steps(0).explore(
+    let report = Explorer::new().kill_steps(0).idempotent(false).explore(
         &media.recording(),
         |m| {
             let done = m.load64(at(D));
@@ -599,7 +599,7 @@ fn reaffirming_an_unread_word_after_a_cut_chooses_nothing() {
     let media = CrashMedia::new(ByteLen::new(LEN));
     media.store64(at(A), 1);
     let seen = RefCell::new(BTreeSet::new());
-    let report = Explorer::new().kill_steps(0).explore(
+    let report = Explorer::new().kill_steps(0).idempotent(false).explore(
         &media.recording(),
         |m| {
             let done = m.load64(at(D));
@@ -625,7 +625,7 @@ fn an_unread_word_that_recovery_stored_durably_is_settled() {
     let media = CrashMedia::new(ByteLen::new(LEN));
     media.store64(at(A), 1);
     let seen = RefCell::new(BTreeSet::new());
-    let report = Explorer::new().kill_steps(0).explore(
+    let report = Explorer::new().kill_steps(0).idempotent(false).explore(
         &media.recording(),
         |m| {
             let done = m.load64(at(D));
@@ -745,7 +745,7 @@ fn a_checksummed_range_is_each_version_that_matches_or_one_that_does_not() {
         media.store64(at(A), sum_of(&payload(byte)));
     }
     let seen = RefCell::new(BTreeSet::new());
-    let report = Explorer::new().kill_steps(0).explore(
+    let report = Explorer::new().kill_steps(0).idempotent(false).explore(
         &media.recording(),
         |m| {
             let mut sum = Sum {

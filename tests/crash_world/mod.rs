@@ -357,9 +357,10 @@ pub fn judge_worked(states: &[State], point: &Point<'_>, seen: &Observation) -> 
     judge(&states, point, seen)
 }
 
-/// As [`explore`], with recovery that works on.
+/// As [`explore`], with recovery that works on, and so does not answer the same twice.
 pub fn explore_worked(explorer: &Explorer, options: &CreateOptions, ops: &[Op]) -> Report {
     let (recording, states) = record(medium(), options, ops);
+    let explorer = explorer.clone().idempotent(false);
     explorer.explore(&recording, recover_and_work, |point, seen| {
         judge_worked(&states, point, seen)
     })

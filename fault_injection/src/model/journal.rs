@@ -1,5 +1,6 @@
 //! Cuts and kills, and taking back what was tried on the model.
 
+use super::order::Residue;
 use super::{AMBIGUOUS, Model, Pending};
 
 pub(super) struct Saved {
@@ -17,6 +18,9 @@ pub(crate) struct JournalMark {
     cut_at: u32,
     len: u64,
     threads: Vec<(u16, Vec<(u32, u32)>)>,
+    cuts: usize,
+    residue: Vec<Residue>,
+    group: Vec<(u32, u32)>,
 }
 
 impl Model {
@@ -34,14 +38,19 @@ impl Model {
     }
 
     /// The power goes: what each word may hold is now on the medium. Words already read (`decided`) are what was read.
-    pub(crate) fn cut(&mut self, decided: impl Iterator<Item = u32>) {
+    pub(crate) fn cut(&mut self, decided: &[u32]) {
         self.threads.clear();
+        self.group.clear();
+        if self.keeps_order() {
+            self.keep_residue(decided);
+        }
         for cell in decided {
-            if self.slots[cell as usize] != 0 {
-                self.save(cell);
-                self.close(cell);
+            if self.slots[*cell as usize] != 0 {
+                self.save(*cell);
+                self.close(*cell);
             }
         }
+        self.cuts.push(self.clock);
         self.cut_at = self.clock;
     }
 
@@ -70,6 +79,9 @@ impl Model {
             cut_at: self.cut_at,
             len: self.len,
             threads: self.threads.clone(),
+            cuts: self.cuts.len(),
+            residue: self.residue.clone(),
+            group: self.group.clone(),
         }
     }
 
@@ -104,5 +116,8 @@ impl Model {
         self.cut_at = mark.cut_at;
         self.len = mark.len;
         self.threads = mark.threads;
+        self.cuts.truncate(mark.cuts);
+        self.residue = mark.residue;
+        self.group = mark.group;
     }
 }

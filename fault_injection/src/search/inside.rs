@@ -26,7 +26,7 @@ where
             debug_assert_eq!(again, leaf, "one path has one end");
         }
         let words = self.innermost_words();
-        let (log, mark) = self.media.with_lab(|lab| {
+        let (log, mark, era) = self.media.with_lab(|lab| {
             let log = std::mem::take(&mut lab.log);
             if lab.collectors.len() == lab.collecting {
                 lab.collectors.push(Collector::default());
@@ -34,21 +34,27 @@ where
             lab.collectors[lab.collecting].begin(&lab.reads);
             lab.collecting += 1;
             let mark = lab.model.begin_journal();
-            lab.model.cut(words.iter().map(|(cell, _)| *cell));
-            (log, mark)
+            let cells: Vec<u32> = words.iter().map(|(cell, _)| *cell).collect();
+            lab.model.cut(&cells);
+            (log, mark, std::mem::replace(&mut lab.era, lab.trail.len()))
         });
         self.met.push(Vec::new());
-        let went = self.inside(&log, false, words, mark, left - 1);
+        let outcome = self
+            .media
+            .with_lab(|lab| lab.trie.leaves[leaf as usize].outcome);
+        let went = self.inside(&log, (false, outcome), words, mark, left - 1);
         let met = self.met.pop().expect("pushed above");
         self.media.with_lab(|lab| {
             lab.log = log;
+            lab.era = era;
             lab.collecting -= 1;
             let needs = std::mem::take(&mut lab.collectors[lab.collecting].needs);
             if went.is_ok() {
-                let needs = needs
+                let needs: Box<[(u32, u64)]> = needs
                     .iter()
                     .map(|cell| (*cell, lab.choices_hash(*cell)))
                     .collect();
+                lab.trie.add_bytes(16 * needs.len() + 8 * met.len() + 64);
                 let memos = &mut lab.trie.leaves[leaf as usize].nested;
                 if memos.len() == NESTED_MEMOS {
                     memos.remove(0);
@@ -85,6 +91,9 @@ where
         });
         let Some(met) = met else { return false };
         for (outcome, deeper) in &met {
+            if !self.answers_as_before(*outcome) {
+                return false;
+            }
             let class = self.class(*deeper);
             if self.judged[*outcome as usize][class] == self.point_number {
                 continue;
@@ -107,10 +116,10 @@ where
     }
 
     /// Crash points inside and after an execution whose log is `log`, from the model as `mark` left it.
-    pub(super) fn inside(
+    fn inside(
         &mut self,
         log: &Log,
-        kill: bool,
+        (kill, outcome): (bool, u32),
         words: Vec<(u32, u64)>,
         mark: JournalMark,
         left: u32,
@@ -122,7 +131,7 @@ where
             words,
             mark: Some(mark),
         });
-        let went = self.inside_points(log, left);
+        let went = self.inside_points(log, outcome, left);
         let level = self.levels.pop().expect("pushed above");
         self.here = outer;
         let mark = level.mark.expect("set above");
@@ -130,7 +139,7 @@ where
         went
     }
 
-    pub(super) fn inside_points(&mut self, log: &Log, left: u32) -> Went {
+    fn inside_points(&mut self, log: &Log, outcome: u32, left: u32) -> Went {
         let mut stored = false;
         for (index, event) in log.events.iter().enumerate() {
             let raises = self.media.with_lab(|lab| lab.model.raises(event));
@@ -140,13 +149,20 @@ where
             stored |= stores(event.kind);
             self.media.with_lab(|lab| lab.model.apply(log, event));
         }
-        if stored {
-            self.inside_point(log.events.len(), left)?;
+        if !stored {
+            return Ok(());
         }
-        Ok(())
+        let before = self.answered;
+        if self.config.idempotent {
+            // What an earlier recovery answered binds this one too.
+            self.answered = before.or(Some(outcome));
+        }
+        let went = self.inside_point(log.events.len(), left);
+        self.answered = before;
+        went
     }
 
-    pub(super) fn inside_point(&mut self, index: usize, left: u32) -> Went {
+    fn inside_point(&mut self, index: usize, left: u32) -> Went {
         self.here = index;
         self.report.nested_points += 1;
         self.explore_state(left)
@@ -174,7 +190,7 @@ where
             }),
         };
         let words = self.innermost_words();
-        let went = outcome.and_then(|outcome| self.judge(outcome));
+        let went = outcome.and_then(|outcome| self.judge(outcome).map(|()| outcome));
         let (log, mark) = self.media.with_lab(|lab| {
             lab.abandon(0, 0);
             lab.policy = Policy::All;
@@ -182,11 +198,14 @@ where
             lab.model.kill();
             (std::mem::take(&mut lab.log), mark)
         });
-        if went.is_err() || known.is_some() {
-            self.media.with_lab(|lab| lab.model.roll_back(mark));
-            return went;
-        }
+        let outcome = match went {
+            Ok(outcome) if known.is_none() => outcome,
+            _ => {
+                self.media.with_lab(|lab| lab.model.roll_back(mark));
+                return went.map(|_| ());
+            }
+        };
         let left = self.config.nested_depth.saturating_sub(1);
-        self.inside(&log, true, words, mark, left)
+        self.inside(&log, (true, outcome), words, mark, left)
     }
 }

@@ -10,6 +10,10 @@ use crate::model::Pending;
 use crate::replay::{Replay, ReplayStep};
 use crate::report::{Point, PointKind, Violation, Word};
 
+/// What is said where recovery twice is not recovery once.
+pub(crate) const NOT_ONCE: &str =
+    "recovery was over, and after the next cut it answers something else";
+
 impl<O, R, A> Search<'_, O, R, A>
 where
     O: Clone + Eq + Debug,
@@ -52,6 +56,27 @@ where
         }
     }
 
+    /// Whether an outcome is what a recovery that was over had answered; so where none was over, or either panicked.
+    pub(super) fn answers_as_before(&self, outcome: u32) -> bool {
+        let before = self.answered.map(|before| &self.outcomes[before as usize]);
+        match (before, &self.outcomes[outcome as usize]) {
+            (Some(Outcome::Seen(before)), Outcome::Seen(again)) => before == again,
+            _ => true,
+        }
+    }
+
+    /// Recovery twice is recovery once: what was answered when one was over is answered for ever.
+    pub(super) fn judge_again(&mut self, outcome: u32) -> Went {
+        if self.answers_as_before(outcome) {
+            return Ok(());
+        }
+        self.violate(outcome, NOT_ONCE.into());
+        match self.config.stop_at_first {
+            true => Err(Stop::Enough),
+            false => Ok(()),
+        }
+    }
+
     /// Asks the oracle, once for each crash point, depth and outcome (S2).
     pub(super) fn judge(&mut self, outcome: u32) -> Went {
         let depth = self.levels.len() as u32;
@@ -82,17 +107,9 @@ where
 
     /// The words decided since the innermost crash.
     pub(super) fn innermost_words(&self) -> Vec<(u32, u64)> {
-        let outer: usize = self
-            .levels
-            .iter()
-            .filter(|level| !level.kill)
-            .map(|level| level.words.len())
-            .sum();
         self.media.with_lab(|lab| {
-            let decided = lab.trail[outer..].iter();
-            decided
-                .map(|(cell, _)| (*cell, lab.model.image[*cell as usize]))
-                .collect()
+            let decided = lab.trail[lab.era..].iter();
+            decided.map(|word| (word.cell, word.value)).collect()
         })
     }
 

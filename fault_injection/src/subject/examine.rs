@@ -88,20 +88,24 @@ pub(crate) fn ops_of<S: Subject>(tokens: &[Token], given: &[S::Op]) -> Option<Ve
     tokens.iter().map(|token| token.op::<S>(given)).collect()
 }
 
-/// The violation that is told best: the fewest crashes, the fewest words that deviate, the earliest.
-pub(crate) fn plainest(report: &Report) -> Option<&Violation> {
-    report.violations.iter().min_by_key(|violation| {
+/// The violation that is told best: the fewest crashes, the fewest words that deviate, the earliest. Where one is
+/// wanted, only of that promise.
+pub(crate) fn plainest(report: &Report, wanted: Option<Oracle>) -> Option<&Violation> {
+    let told = |violation: &&Violation| wanted.is_none_or(|it| it == Oracle::of(&violation.reason));
+    let violations = report.violations.iter().filter(told);
+    violations.min_by_key(|violation| {
         let lost = violation.words.iter().filter(|word| !word.lost.is_empty());
         (violation.depth, lost.count(), violation.event)
     })
 }
 
-/// Runs `tokens`; what was done is added to `summary`. `None`: nothing is broken.
+/// Runs `tokens`, and tells of a broken promise, of the wanted one where one is; what was done is added to `summary`. `None`: nothing is broken.
 pub(crate) fn examine<S: Subject>(
     explorer: &Explorer,
     tokens: &[Token],
     given: &[S::Op],
     lives: &Lives,
+    wanted: Option<Oracle>,
     summary: &mut Summary,
 ) -> Option<Problem> {
     let ops = ops_of::<S>(tokens, given)?;
@@ -134,22 +138,22 @@ pub(crate) fn examine<S: Subject>(
     let lives = match lives {
         Lives::Just(life) => vec![life.clone()],
         Lives::Drawn(count) => {
-            if let Some(problem) = explored(explorer, &recording, &judge, None, &ops, summary) {
+            if let Some(problem) = explored(explorer, &recording, &judge, None, wanted, summary) {
                 return Some(problem);
             }
             let count = if ops.is_empty() { 0 } else { *count };
-            let drawn = |number| lives::drawn::<S>(&recording, number, explorer.seed);
+            let drawn = |number| lives::drawn::<S>(&recording, number, explorer);
             (0..count).map(drawn).collect()
         }
     };
     for life in lives {
         let second = ops_of::<S>(&life.ops, given)?;
-        match lives::live(base, &recording, &judge, &life, &second) {
+        match lives::live(explorer, &recording, &judge, &life, &second) {
             Ok(None) => {}
             Ok(Some((recording, judge))) => {
                 summary.second_lives += 1;
                 let life = Some(life);
-                let problem = explored(explorer, &recording, &judge, life, &second, summary);
+                let problem = explored(explorer, &recording, &judge, life, wanted, summary);
                 if problem.is_some() {
                     return problem;
                 }
@@ -176,22 +180,26 @@ fn explored<S: Subject>(
     recording: &Recording,
     judge: &Judge<S>,
     life: Option<Life>,
-    ops: &[S::Op],
+    wanted: Option<Oracle>,
     summary: &mut Summary,
 ) -> Option<Problem> {
     let report = explorer.explore(recording, observe::<S>, |point, seen| {
         judge.allowed(point, seen)
     });
     summary.add(&report);
-    let mut violation = plainest(&report)?.clone();
+    let mut violation = plainest(&report, wanted)?.clone();
     // The making of the engine is no operation of its user.
-    violation.acked.retain(|id| *id < ops.len() as u64);
-    violation.in_flight.retain(|id| *id < ops.len() as u64);
+    violation
+        .acked
+        .retain(|id| *id < judge.order.ops.len() as u64);
+    violation
+        .in_flight
+        .retain(|id| *id < judge.order.ops.len() as u64);
     Some(Problem {
         reason: violation.reason.clone(),
         life,
         log: hash_of(recording),
-        ops: told::<S>(ops),
+        ops: told::<S>(&judge.order.ops),
         violation: Some(violation),
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::report::Violation;
+use crate::search::NOT_ONCE;
 
 /// Which promise is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +69,9 @@ impl Oracle {
 
     /// The oracle that a reason names: the most exact one.
     pub(crate) fn of(reason: &str) -> Oracle {
+        if reason.starts_with(NOT_ONCE) {
+            return Oracle::Idempotence;
+        }
         let named = Oracle::ALL.into_iter();
         named
             .filter(|oracle| reason.starts_with(oracle.text()))

@@ -7,9 +7,9 @@ use super::judge::{Gate, Judge};
 use super::line::Token;
 use super::{Medium, Order, Subject};
 use crate::event::Kind;
-use crate::explore::Base;
+use crate::explore::Explorer;
 use crate::media::CrashMedia;
-use crate::model::Model;
+use crate::model::{CrashModel, Model};
 use crate::record::Recording;
 use crate::report::{Point, PointKind};
 use crate::search::quietly;
@@ -63,8 +63,8 @@ pub(crate) struct Life {
 const SECOND_OPS: u64 = 2;
 
 /// The first crash number `number` of a recording.
-pub(crate) fn drawn<S: Subject>(recording: &Recording, number: u64, seed: u64) -> Life {
-    let seed = mix(seed ^ mix(number));
+pub(crate) fn drawn<S: Subject>(recording: &Recording, number: u64, explorer: &Explorer) -> Life {
+    let seed = mix(explorer.seed ^ mix(number));
     let events = recording.log.events.len();
     let span = (events - recording.first) as u64 + 1;
     // The end first, then anywhere.
@@ -72,10 +72,11 @@ pub(crate) fn drawn<S: Subject>(recording: &Recording, number: u64, seed: u64) -
         0 => events,
         _ => recording.first + (mix(seed) % span) as usize,
     };
-    let cut = match number % 3 {
-        0 => FirstCut::Drawn(seed & 0xFFFF),
-        1 => FirstCut::Old,
-        _ => FirstCut::New,
+    // Only where words are independent may each be drawn, and only where a cache is lost may all be.
+    let cut = match (explorer.model, number % 3) {
+        (CrashModel::WordSubset, 0) => FirstCut::Drawn(seed & 0xFFFF),
+        (CrashModel::Eadr, _) | (_, 2) => FirstCut::New,
+        _ => FirstCut::Old,
     };
     let ops = (0..SECOND_OPS).map(|op| Token::drawn::<S>(SECOND_STEP + op as usize, seed ^ op));
     Life {
@@ -88,8 +89,8 @@ pub(crate) fn drawn<S: Subject>(recording: &Recording, number: u64, seed: u64) -
 /// The place in a workload of the first operation of a second life.
 const SECOND_STEP: usize = 1 << 16;
 
-fn image(recording: &Recording, life: &Life) -> Vec<u8> {
-    let mut model: Model = recording.model();
+fn image(recording: &Recording, model: CrashModel, life: &Life) -> Vec<u8> {
+    let mut model: Model = recording.model(model);
     for event in &recording.log.events[..life.event] {
         model.apply(&recording.log, event);
     }
@@ -105,7 +106,7 @@ fn image(recording: &Recording, life: &Life) -> Vec<u8> {
 ///
 /// Errors: an operation failed or panicked.
 pub(crate) fn live<S: Subject>(
-    base: Base,
+    explorer: &Explorer,
     first: &Recording,
     judge: &Judge<S>,
     life: &Life,
@@ -126,7 +127,7 @@ pub(crate) fn live<S: Subject>(
         return Ok(None);
     };
     let before: Vec<S::Model> = before.iter().map(|known| known.model.clone()).collect();
-    let media = CrashMedia::resumed(image(first, life), first);
+    let media = CrashMedia::resumed(image(first, explorer.model, life), first);
     let recovered = quietly(|| S::recover(S::Medium::of(media.clone())));
     let Ok(Ok((mut engine, view))) = recovered else {
         return Ok(None);
@@ -153,7 +154,7 @@ pub(crate) fn live<S: Subject>(
         may_refuse: false,
     };
     let order = Order::new(starts, ops.to_vec(), &recording);
-    Ok(Some((recording, Judge::new(base, order, gate))))
+    Ok(Some((recording, Judge::new(explorer.base, order, gate))))
 }
 
 /// What was acknowledged and what was in flight after so many events.

@@ -20,6 +20,7 @@ pub(crate) struct Shrunk {
 
 struct Shrink<'s, S: Subject> {
     quick: Explorer,
+    thorough: Explorer,
     given: &'s [S::Op],
     tries: u32,
     best: Shrunk,
@@ -34,6 +35,7 @@ pub(crate) fn shrink<S: Subject>(
 ) -> Shrunk {
     let mut shrink: Shrink<'_, S> = Shrink {
         quick: explorer.clone().stop_at_first(true),
+        thorough: explorer.clone().violations_kept(CHOSEN_FROM),
         given,
         tries: 0,
         best: Shrunk {
@@ -44,16 +46,15 @@ pub(crate) fn shrink<S: Subject>(
     shrink.fewer_operations();
     shrink.lower_choices();
     shrink.fewer_second_operations();
-    let thorough = explorer.clone().violations_kept(CHOSEN_FROM);
     let lives = match &shrink.best.problem.life {
         Some(life) => Lives::Just(life.clone()),
         None => Lives::Drawn(0),
     };
     let tokens = &shrink.best.tokens;
-    let told = examine::<S>(&thorough, tokens, given, &lives, &mut Summary::default());
-    let oracle = shrink.best.problem.oracle();
-    // What was told best may break another promise as well; keep to the one that was found.
-    if let Some(problem) = told.filter(|told| told.oracle() == oracle) {
+    let wanted = Some(shrink.best.problem.oracle());
+    let mut unused = Summary::default();
+    let told = examine::<S>(&shrink.thorough, tokens, given, &lives, wanted, &mut unused);
+    if let Some(problem) = told {
         shrink.best.problem = problem;
     }
     shrink.best
@@ -75,8 +76,15 @@ impl<S: Subject> Shrink<'_, S> {
         }
         self.tries += 1;
         let mut unused = Summary::default();
-        let found = examine::<S>(&self.quick, &tokens, self.given, lives, &mut unused);
         let oracle = self.best.problem.oracle();
+        let mut look = |explorer, wanted| {
+            examine::<S>(explorer, &tokens, self.given, lives, wanted, &mut unused)
+        };
+        let found = match look(&self.quick, None) {
+            // The first one met is another promise: look among all.
+            Some(other) if other.oracle() != oracle => look(&self.thorough, Some(oracle)),
+            found => found,
+        };
         let Some(problem) = found.filter(|found| found.oracle() == oracle) else {
             return false;
         };

@@ -1,5 +1,6 @@
 //! Workloads of a subject: all short ones, drawn ones, given ones, and one again.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use super::examine::{Lives, Problem, examine, ops_of};
@@ -10,10 +11,11 @@ use super::record::{Recorded, hash_of, record};
 use super::shrink::{Shrunk, shrink};
 use super::{Choices, Observed, Oracle, Subject, Summary, observe};
 use crate::explore::Explorer;
+use crate::media::CrashMedia;
 use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
 use crate::report::{Point, PointKind};
-use crate::search::quietly;
+use crate::search::{NOT_ONCE, quietly};
 use crate::trie::mix;
 
 /// Runs workloads of one kind of engine; made by [`Explorer::subject`].
@@ -129,7 +131,8 @@ impl<S: Subject> Trials<'_, S> {
     fn run(&self, tokens: &[Token], given: &[S::Op], summary: &mut Summary) -> bool {
         summary.workloads += 1;
         let lives = Lives::Drawn(self.second_lives);
-        let Some(problem) = examine::<S>(self.explorer, tokens, given, &lives, summary) else {
+        let Some(problem) = examine::<S>(self.explorer, tokens, given, &lives, None, summary)
+        else {
             return false;
         };
         if let Some(wavers) = wavers::<S>(self.explorer, tokens, given) {
@@ -174,7 +177,7 @@ impl<S: Subject> Trials<'_, S> {
         };
         let second = ops_of::<S>(&life.ops, given);
         let second = second.ok_or_else(|| other("the generator does not make these operations"))?;
-        let lived = lives::live(base, &recording, &judge, life, &second);
+        let lived = lives::live(self.explorer, &recording, &judge, life, &second);
         match lived.map_err(|why| other(&why))? {
             Some((recording, judge)) => self.replayed(&line, &recording, &judge, crash),
             None => Err(other("the first recovery goes another way")),
@@ -194,7 +197,14 @@ impl<S: Subject> Trials<'_, S> {
                 why: format!("what it stores has hash {now:x}, and {:x} then", line.log),
             });
         }
-        let run = || self.explorer.replay(recording, crash, observe::<S>);
+        let answers = RefCell::new(Vec::new());
+        let answer = |media: &CrashMedia| {
+            let seen = observe::<S>(media);
+            let over = media.with_lab(|lab| lab.log.events.len());
+            answers.borrow_mut().push((seen.clone(), over));
+            seen
+        };
+        let run = || self.explorer.replay(recording, crash, answer);
         let seen: Result<Observed<S::View>, String> = match quietly(run) {
             Ok(seen) => Ok(seen?),
             Err(panic) => Err(format!("recovery panicked: {panic}")),
@@ -208,9 +218,17 @@ impl<S: Subject> Trials<'_, S> {
             acked: &acked,
             in_flight: &in_flight,
         };
+        // What was told once a recovery was over binds every later one.
+        let answers = answers.into_inner();
+        let told = answers.iter().zip(crash.steps.iter().skip(1));
+        let told = told.filter(|((_, over), next)| *over == next.event);
+        let twice = told.map(|((seen, _), _)| seen).next();
         Ok(match seen {
             Ok(seen) => Replayed {
-                verdict: judge.allowed(&point, &seen),
+                verdict: match twice.is_some_and(|told| *told != seen) {
+                    true => Err(NOT_ONCE.to_owned()),
+                    false => judge.allowed(&point, &seen),
+                },
                 observation: format!("{seen:?}"),
             },
             Err(panic) => Replayed {
@@ -226,7 +244,7 @@ impl<S: Subject> Trials<'_, S> {
             None => Lives::Drawn(0),
         };
         let mut unused = Summary::default();
-        let found = examine::<S>(self.explorer, &line.ops, given, &lives, &mut unused);
+        let found = examine::<S>(self.explorer, &line.ops, given, &lives, None, &mut unused);
         let verdict = found.map_or(Ok(()), |problem| Err(problem.reason));
         Replayed {
             observation: "no crash".into(),
