@@ -46,6 +46,7 @@ mod record;
 mod replay;
 mod report;
 mod search;
+mod subject;
 mod trie;
 mod verify;
 
@@ -57,3 +58,6 @@ pub use model::CrashModel;
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
 pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};
+pub use subject::{
+    Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
+};
