@@ -38,6 +38,8 @@
 
 mod event;
 mod explore;
+pub mod files;
+pub mod fs;
 mod lab;
 mod media;
 mod model;

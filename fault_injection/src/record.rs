@@ -6,6 +6,7 @@ use everline::media::SpaceError;
 
 use crate::event::{Kind, Log, Place};
 use crate::model::{CrashModel, Model, Nature};
+use crate::report::Names;
 use crate::trie::mix;
 
 const BACKING_UNIT: u64 = 4096;
@@ -19,6 +20,8 @@ pub struct Recording {
     pub(crate) first: usize,
     /// Ranges whose lines rely on the order of their stores.
     pub(crate) line_ordered: Arc<Vec<(u64, u64)>>,
+    /// What its words are called in a report.
+    pub(crate) names: Option<Names>,
 }
 
 impl Recording {
@@ -116,6 +119,7 @@ impl Recorder {
             nature: self.nature,
             first: 0,
             line_ordered: Arc::new(self.line_ordered.clone()),
+            names: None,
         }
     }
 
