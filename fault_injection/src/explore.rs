@@ -39,7 +39,7 @@ pub struct Explorer {
     pub(crate) memory_limit: usize,
     pub(crate) idempotent: bool,
     portability_notes: bool,
-    base: Base,
+    pub(crate) base: Base,
 }
 
 impl Default for Explorer {

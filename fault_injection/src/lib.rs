@@ -36,6 +36,7 @@
 //! result rests on, [`Replay`] for running one state again.
 #![forbid(unsafe_code)]
 
+mod cost;
 mod event;
 mod explore;
 pub mod files;
@@ -47,9 +48,11 @@ mod record;
 mod replay;
 mod report;
 mod search;
+mod subject;
 mod trie;
 mod verify;
 
+pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
 pub use media::{CrashMedia, CrashSyncError};
@@ -57,3 +60,6 @@ pub use model::CrashModel;
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
 pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};
+pub use subject::{
+    Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
+};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use everline::media::SpaceError;
 
+use crate::cost::Hint;
 use crate::event::{Kind, Log, Place};
 use crate::model::{CrashModel, Model, Nature};
 use crate::report::Names;
@@ -22,6 +23,7 @@ pub struct Recording {
     pub(crate) line_ordered: Arc<Vec<(u64, u64)>>,
     /// What its words are called in a report.
     pub(crate) names: Option<Names>,
+    pub(crate) hints: Arc<Vec<Hint>>,
 }
 
 impl Recording {
@@ -92,6 +94,7 @@ pub(crate) struct Recorder {
     back_left: Option<u64>,
     backed: Vec<bool>,
     pub line_ordered: Vec<(u64, u64)>,
+    pub hints: Vec<Hint>,
     folded: Option<(Box<Model>, usize)>,
 }
 
@@ -108,6 +111,7 @@ impl Recorder {
             back_left: None,
             backed: Vec::new(),
             line_ordered: Vec::new(),
+            hints: Vec::new(),
             folded: None,
         }
     }
@@ -120,6 +124,7 @@ impl Recorder {
             first: 0,
             line_ordered: Arc::new(self.line_ordered.clone()),
             names: None,
+            hints: Arc::new(self.hints.clone()),
         }
     }
 
@@ -138,6 +143,7 @@ impl Recorder {
             back_left: self.back_left,
             backed: self.backed.clone(),
             line_ordered: self.line_ordered.clone(),
+            hints: self.hints.clone(),
             folded: None,
         }
     }

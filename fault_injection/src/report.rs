@@ -109,6 +109,14 @@ const SHOWN_CHARS: usize = 240;
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", shortened(&self.reason))?;
+        self.tell_crash(f)?;
+        write!(f, "  replay (seed {:#x}): {}", self.seed, self.replay)
+    }
+}
+
+impl Violation {
+    /// Where the power went and what it left, without the reason and without the replay line.
+    pub(crate) fn tell_crash(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  power cut after {} events, {}", self.event, self.kind)?;
         if let Some(place) = self.before {
             write!(f, " at {place}")?;
@@ -141,7 +149,7 @@ impl fmt::Display for Violation {
         if self.words.len() > SHOWN_WORDS {
             writeln!(f, "  and {} more words", self.words.len() - SHOWN_WORDS)?;
         }
-        write!(f, "  replay (seed {:#x}): {}", self.seed, self.replay)
+        Ok(())
     }
 }
 
