@@ -26,7 +26,7 @@
 //!         other => Err(format!("settings hold {other:?}")),
 //!     },
 //! );
-//! assert!(report.violations[0].to_string().contains("settings had length 0"));
+//! assert!(report.to_string().contains("settings had length 0"), "{report}");
 //! ```
 //!
 //! Methods of `Path` (`exists`, `is_dir`, …) still ask the real file system: use [`exists`] and [`metadata`]. Paths
