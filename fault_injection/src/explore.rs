@@ -229,7 +229,11 @@ impl Explorer {
                 break;
             }
         }
-        search.finish()
+        let mut report = search.finish();
+        if let Some(names) = &recording.names {
+            report.name_words(names);
+        }
+        report
     }
 
     /// Runs one crash state again.

@@ -40,6 +40,8 @@ mod readme {}
 mod cost;
 mod event;
 mod explore;
+pub mod files;
+pub mod fs;
 mod lab;
 mod media;
 mod model;
