@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_two_sides_never_share_an_address() {
-        for len in [1, 4096, 4097, 100_000] {
+        for len in [1usize, 4096, 4097, 100_000] {
             let unit = len.next_power_of_two().max(PAGE);
             for _ in 0..50 {
                 let work = Buffer::new(len, Side::Workload);
