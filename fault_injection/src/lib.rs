@@ -46,6 +46,7 @@ mod replay;
 mod report;
 mod search;
 mod subject;
+mod threads;
 mod trie;
 mod verify;
 
@@ -59,3 +60,4 @@ pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};
 pub use subject::{
     Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
 };
+pub use threads::{Interleaving, Race, Shared, Threads};
