@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use everline::media::SpaceError;
 
+use crate::cost::Hint;
 use crate::event::{Kind, Log, Place};
 use crate::model::{CrashModel, Model, Nature};
+use crate::report::Names;
 use crate::trie::mix;
 
 const BACKING_UNIT: u64 = 4096;
@@ -19,6 +21,9 @@ pub struct Recording {
     pub(crate) first: usize,
     /// Ranges whose lines rely on the order of their stores.
     pub(crate) line_ordered: Arc<Vec<(u64, u64)>>,
+    /// What its words are called in a report.
+    pub(crate) names: Option<Names>,
+    pub(crate) hints: Arc<Vec<Hint>>,
 }
 
 impl Recording {
@@ -89,6 +94,7 @@ pub(crate) struct Recorder {
     back_left: Option<u64>,
     backed: Vec<bool>,
     pub line_ordered: Vec<(u64, u64)>,
+    pub hints: Vec<Hint>,
     folded: Option<(Box<Model>, usize)>,
 }
 
@@ -105,6 +111,7 @@ impl Recorder {
             back_left: None,
             backed: Vec::new(),
             line_ordered: Vec::new(),
+            hints: Vec::new(),
             folded: None,
         }
     }
@@ -116,6 +123,8 @@ impl Recorder {
             nature: self.nature,
             first: 0,
             line_ordered: Arc::new(self.line_ordered.clone()),
+            names: None,
+            hints: Arc::new(self.hints.clone()),
         }
     }
 
@@ -134,6 +143,7 @@ impl Recorder {
             back_left: self.back_left,
             backed: self.backed.clone(),
             line_ordered: self.line_ordered.clone(),
+            hints: self.hints.clone(),
             folded: None,
         }
     }

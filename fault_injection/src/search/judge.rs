@@ -163,6 +163,7 @@ where
             reason,
             observation,
             words,
+            advice: None,
             replay: Replay { steps },
             seed: self.config.seed,
         });
@@ -176,6 +177,7 @@ fn told(at: ByteOffset, value: u64, depth: u32, pending: Option<&Pending>) -> Wo
     let lost = &versions[kept.map_or(0, |index| index + 1)..];
     Word {
         at,
+        name: None,
         value,
         depth,
         kept: kept.map(|index| versions[index].place),
