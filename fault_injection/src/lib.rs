@@ -52,6 +52,7 @@ mod report;
 mod search;
 mod subject;
 mod suggest;
+mod threads;
 mod trie;
 mod verify;
 
@@ -68,3 +69,4 @@ pub use subject::{
     Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
 };
 pub use suggest::{Advice, Suggestion};
+pub use threads::{Interleaving, Race, Shared, Threads};
