@@ -38,6 +38,7 @@
 
 mod event;
 mod explore;
+mod images;
 mod lab;
 mod media;
 mod model;
@@ -50,6 +51,7 @@ mod verify;
 
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
+pub use images::CrashPoint;
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;
 pub use record::{Cut, Recording};
