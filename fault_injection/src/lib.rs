@@ -36,6 +36,7 @@
 //! result rests on, [`Replay`] for running one state again.
 #![forbid(unsafe_code)]
 
+mod cost;
 mod event;
 mod explore;
 mod images;
@@ -49,6 +50,7 @@ mod search;
 mod trie;
 mod verify;
 
+pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
 pub use images::CrashPoint;

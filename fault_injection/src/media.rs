@@ -158,7 +158,7 @@ impl CrashMedia {
     }
 
     #[track_caller]
-    fn with_recorder<R>(&self, work: impl FnOnce(&mut Recorder) -> R) -> R {
+    pub(crate) fn with_recorder<R>(&self, work: impl FnOnce(&mut Recorder) -> R) -> R {
         match &mut *self.lock() {
             Inner::Recorder(recorder) => work(recorder),
             Inner::Lab(_) => panic!("not on the medium that recovery runs on"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use everline::media::SpaceError;
 
+use crate::cost::Hint;
 use crate::event::{Kind, Log, Place};
 use crate::model::{CrashModel, Model, Nature};
 use crate::trie::mix;
@@ -19,6 +20,7 @@ pub struct Recording {
     pub(crate) first: usize,
     /// Ranges whose lines rely on the order of their stores.
     pub(crate) line_ordered: Arc<Vec<(u64, u64)>>,
+    pub(crate) hints: Arc<Vec<Hint>>,
 }
 
 impl Recording {
@@ -110,6 +112,7 @@ pub(crate) struct Recorder {
     back_left: Option<u64>,
     backed: Vec<bool>,
     pub line_ordered: Vec<(u64, u64)>,
+    pub hints: Vec<Hint>,
     folded: Option<(Box<Model>, usize)>,
 }
 
@@ -126,6 +129,7 @@ impl Recorder {
             back_left: None,
             backed: Vec::new(),
             line_ordered: Vec::new(),
+            hints: Vec::new(),
             folded: None,
         }
     }
@@ -137,6 +141,7 @@ impl Recorder {
             nature: self.nature,
             first: 0,
             line_ordered: Arc::new(self.line_ordered.clone()),
+            hints: Arc::new(self.hints.clone()),
         }
     }
 
@@ -155,6 +160,7 @@ impl Recorder {
             back_left: self.back_left,
             backed: self.backed.clone(),
             line_ordered: self.line_ordered.clone(),
+            hints: self.hints.clone(),
             folded: None,
         }
     }

@@ -1,0 +1,123 @@
+//! What the laboratory's lints say of the engine itself: every kind of operation, and all of them twice in a row.
+//!
+//! Nothing is fenced for nothing, nothing acknowledged between flush and fence, no line made durable again and again
+//! within an operation. What is reported is listed in [`KNOWN`] with its reason, and anything else fails.
+
+mod crash_world;
+
+use std::collections::BTreeSet;
+
+use crash_world::{Op, create, medium, record, tiny};
+use everline_crash::{Lint, LintKind};
+
+/// Kind, file, and why it is so.
+const KNOWN: [(LintKind, &str, &str); 5] = [
+    (
+        LintKind::UnflushedAtAck,
+        "src/tx/commit.rs",
+        "the committed record holds the bytes; their homes are flushed at the next checkpoint",
+    ),
+    (
+        LintKind::UnflushedAtAck,
+        "src/tx/undo/snapshot.rs",
+        "stores in place are in the committed record too",
+    ),
+    (
+        LintKind::UnflushedAtAck,
+        "src/log/replay.rs",
+        "what an abort put back is in the log until the next checkpoint",
+    ),
+    (
+        LintKind::RedundantFlush,
+        "src/log/checkpoint.rs",
+        "records that share a line have it flushed once each",
+    ),
+    (
+        LintKind::CleanFlush,
+        "src/tx/commit.rs",
+        "a covered range is flushed whole, lines that were not stored to included",
+    ),
+];
+
+fn alphabet() -> Vec<Op> {
+    let put_fresh = |slot, bytes, fill| Op::PutFresh { slot, bytes, fill };
+    vec![
+        Op::Tiny(5),
+        Op::Staged(10),
+        Op::Undo(20),
+        Op::UndoBig(30),
+        Op::Mixed(40),
+        Op::AbortUndo(50),
+        Op::AbortBig(60),
+        Op::AbortStaged(70),
+        Op::Put {
+            slot: 0,
+            bytes: 40,
+            fill: 0x11,
+        },
+        put_fresh(0, 600, 0x22),
+        put_fresh(1, 5000, 0x33),
+        Op::Free(0),
+        Op::Group(80),
+        Op::Extended(90),
+        Op::OtherLane(100),
+        Op::Checkpoint,
+        Op::Reopen,
+        Op::Kill,
+    ]
+}
+
+fn in_known(lint: &Lint) -> Option<usize> {
+    KNOWN
+        .iter()
+        .position(|(kind, file, _)| lint.kind == *kind && lint.place.file().ends_with(file))
+}
+
+#[test]
+fn j7_the_lints_of_the_engine_are_those_that_are_known() {
+    let mut met = BTreeSet::new();
+    let alphabet = alphabet();
+    let twice: Vec<Op> = [alphabet.clone(), alphabet.clone()].concat();
+    let alone = alphabet.iter().map(|op| vec![*op]);
+    for ops in alone.chain([twice]) {
+        let (recording, _states) = record(medium(), &tiny(), &ops);
+        for lint in recording.lints() {
+            let known = in_known(&lint);
+            assert!(known.is_some(), "{ops:?}: {:?} {lint}", lint.kind);
+            met.extend(known);
+        }
+    }
+    let unmet: Vec<_> = (0..KNOWN.len())
+        .filter(|known| !met.contains(known))
+        .map(|known| KNOWN[known])
+        .collect();
+    assert!(
+        unmet.is_empty(),
+        "no longer so, to be taken off the list: {unmet:?}"
+    );
+}
+
+#[test]
+fn j7_aborts_checkpoints_and_opens_flush_and_fence_just_what_they_must() {
+    for op in [
+        Op::AbortBig(60),
+        Op::AbortStaged(70),
+        Op::Checkpoint,
+        Op::Reopen,
+        Op::Kill,
+    ] {
+        let (recording, _states) = record(medium(), &tiny(), &[op]);
+        assert_eq!(recording.lints(), [], "{op:?}");
+    }
+}
+
+#[test]
+fn j7_making_a_pool_fences_nothing_for_nothing() {
+    let media = medium();
+    drop(create(media.clone(), &tiny()));
+    let lints = media.recording().lints();
+    assert!(
+        lints.iter().all(|lint| in_known(lint).is_some()),
+        "{lints:#?}"
+    );
+}
