@@ -57,14 +57,7 @@ impl Recording {
             model.apply(&self.log, event);
         }
         let end = self.log.events.len();
-        self.visit_point(
-            &model,
-            end,
-            PointKind::End,
-            &acked,
-            &in_flight,
-            &mut visit,
-        );
+        self.visit_point(&model, end, PointKind::End, &acked, &in_flight, &mut visit);
     }
 
     fn visit_point(

@@ -12,7 +12,11 @@ pub fn failed_syncs(probe: &mut Probe) {
     let ops = [
         Op::Staged(1),
         Op::UndoBig(2),
-        Op::Put { slot: 0, bytes: 60, fill: 3 },
+        Op::Put {
+            slot: 0,
+            bytes: 60,
+            fill: 3,
+        },
         Op::Undo(4),
     ];
     for failing in 0..9 {
@@ -50,8 +54,11 @@ pub fn flipped_bits(probe: &mut Probe) {
     let image = media.snapshot();
     let right = regions::see(&CrashMedia::with_base(image.clone()));
     let geometry = {
-        let (engine, _) = Engine::open(CrashMedia::with_base(image.clone()), &OpenOptions::default())
-            .expect("a pool");
+        let (engine, _) = Engine::open(
+            CrashMedia::with_base(image.clone()),
+            &OpenOptions::default(),
+        )
+        .expect("a pool");
         *engine.pool().geometry()
     };
     let heap = geometry.heap_at().get() as usize;
@@ -71,8 +78,14 @@ pub fn flipped_bits(probe: &mut Probe) {
             match seen {
                 Ok(Err(_)) => {}
                 Ok(seen) if seen == right => {}
-                Ok(_) => probe.report("a flipped bit", &format!("byte {byte:#x}, bit {bit}: wrong data without an error")),
-                Err(_) => probe.report("a flipped bit", &format!("byte {byte:#x}, bit {bit}: a panic")),
+                Ok(_) => probe.report(
+                    "a flipped bit",
+                    &format!("byte {byte:#x}, bit {bit}: wrong data without an error"),
+                ),
+                Err(_) => probe.report(
+                    "a flipped bit",
+                    &format!("byte {byte:#x}, bit {bit}: a panic"),
+                ),
             }
         }
     }

@@ -6,7 +6,9 @@ use everline::layout::RootSlot;
 use everline::units::{ByteLen, ByteRange};
 use everline_crash::{CrashMedia, Explorer};
 
-use crate::crash_world::{E, Op, State, cell, create, judge, medium, recover, slot, tiny, transaction};
+use crate::crash_world::{
+    E, Op, State, cell, create, judge, medium, recover, slot, tiny, transaction,
+};
 use crate::probe::Probe;
 
 pub fn held(probe: &mut Probe) {
@@ -29,7 +31,9 @@ fn an_open_undo_and_a_later_commit(probe: &mut Probe) {
     std::mem::forget(tx);
     let next = media.kill();
     drop(engine);
-    let engine: E = Engine::open(next.clone(), &OpenOptions::default()).expect("a pool").0;
+    let engine: E = Engine::open(next.clone(), &OpenOptions::default())
+        .expect("a pool")
+        .0;
     next.mark();
     let ops = [Op::OtherLane(5), Op::OtherLane(9)];
     let mut states = vec![State::default()];
@@ -47,7 +51,8 @@ fn an_open_undo_and_a_later_commit(probe: &mut Probe) {
 }
 
 fn word_at(media: &CrashMedia, place: everline::units::ByteOffset) -> Result<u64, String> {
-    let (engine, _) = Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| error.to_string())?;
+    let (engine, _) =
+        Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| error.to_string())?;
     engine.load64(place).map_err(|error| error.to_string())
 }
 
@@ -63,14 +68,18 @@ fn another_lanes_extension(probe: &mut Probe) {
     let data = engine.pool().geometry().slab_at(5);
     let range = |at: u64, len| ByteRange::at(data.get() + at, len).expect("small");
     let mut first = engine.begin().expect("a lane");
-    let mut in_place = first.snapshot(&[range(0, 1200)]).expect("room in an extension");
+    let mut in_place = first
+        .snapshot(&[range(0, 1200)])
+        .expect("room in an extension");
     in_place.fill(range(0, 1200), 5).expect("in a snapshot");
     first.commit().expect("no fault asked for");
     engine.checkpoint().expect("no fault asked for");
     media.mark();
     let first_lane = engine.begin().expect("the same lane again");
     let mut second = engine.begin().expect("the other lane");
-    second.snapshot(&[range(2048, 1900)]).expect("room in the same block");
+    second
+        .snapshot(&[range(2048, 1900)])
+        .expect("room in the same block");
     std::mem::forget((second, first_lane));
     let recording = media.recording().start_at_last_mark();
     probe.explore(
@@ -91,23 +100,35 @@ fn a_chained_extension(probe: &mut Probe) {
     let block = engine.root(RootSlot::user(0).expect("one of 48"));
     let range = |at: u64, len| ByteRange::at(block.get() + at, len).expect("small");
     let mut tx = engine.begin().expect("a lane");
-    tx.snapshot(&[range(0, 1500)]).expect("room in an extension");
-    let big = Op::Put { slot: 0, bytes: 2500, fill: 0x77 };
+    tx.snapshot(&[range(0, 1500)])
+        .expect("room in an extension");
+    let big = Op::Put {
+        slot: 0,
+        bytes: 2500,
+        fill: 0x77,
+    };
     transaction(&engine, big).expect("room");
     transaction(&engine, Op::Free(0)).expect("room");
     media.mark();
-    let mut in_place = tx.snapshot(&[range(1600, 2400)]).expect("room in a chained extension");
+    let mut in_place = tx
+        .snapshot(&[range(1600, 2400)])
+        .expect("room in a chained extension");
     in_place.fill(range(0, 1500), 0xee).expect("in a snapshot");
-    in_place.fill(range(1600, 2400), 0xee).expect("in a snapshot");
+    in_place
+        .fill(range(1600, 2400), 0xee)
+        .expect("in a snapshot");
     std::mem::forget(tx);
     let recording = media.recording().start_at_last_mark();
     probe.explore(
         &Explorer::new().budget_per_point(64).kill_steps(32),
         &recording,
         |media| {
-            let (engine, _) = Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| error.to_string())?;
+            let (engine, _) = Engine::open(media.clone(), &OpenOptions::default())
+                .map_err(|error| error.to_string())?;
             let mut bytes = vec![1; 4000];
-            engine.read(block, &mut bytes).map_err(|error| error.to_string())?;
+            engine
+                .read(block, &mut bytes)
+                .map_err(|error| error.to_string())?;
             Ok::<bool, String>(bytes.iter().all(|byte| *byte == 0))
         },
         |_, seen| match seen {
@@ -126,7 +147,9 @@ fn a_reservation(probe: &mut Probe) {
     let mut content = vec![9; 216];
     content[..8].copy_from_slice(&200u64.to_le_bytes());
     content[8..16].copy_from_slice(&9u64.to_le_bytes());
-    reserved.write(reserved.block().start(), &content).expect("inside");
+    reserved
+        .write(reserved.block().start(), &content)
+        .expect("inside");
     let mut tx = engine.begin().expect("a lane");
     let block = tx.publish(reserved).expect("of this pool");
     tx.set_root(slot(0), block.start()).expect("a root");
@@ -159,14 +182,23 @@ fn a_checkpoint_under_an_extension(probe: &mut Probe) {
     transaction(&engine, Op::Tiny(0)).expect("room");
     engine.checkpoint().expect("no fault asked for");
     media.mark();
-    let large = Op::PutFresh { slot: 0, bytes: 5000, fill: 0x44 };
+    let large = Op::PutFresh {
+        slot: 0,
+        bytes: 5000,
+        fill: 0x44,
+    };
     transaction(&engine, large).expect("room");
     std::mem::forget(tx);
     let recording = media.recording().start_at_last_mark();
-    probe.explore(&Explorer::new(), &recording, cells_of, |_, seen| match seen {
-        Ok(cells) if *cells == [0; 8] => Ok(()),
-        other => Err(format!("the images were lost: {other:x?}")),
-    });
+    probe.explore(
+        &Explorer::new(),
+        &recording,
+        cells_of,
+        |_, seen| match seen {
+            Ok(cells) if *cells == [0; 8] => Ok(()),
+            other => Err(format!("the images were lost: {other:x?}")),
+        },
+    );
 }
 
 /// One transaction snapshots more, little by little, than its ring holds.

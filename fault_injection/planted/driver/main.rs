@@ -4,10 +4,10 @@
 //! any other letter for crash states; how: lab, kill, drop, lines. Prints what was found, and at last the sums.
 //! `everline-planted speed SECONDS`: executions a second of the shipped engine and regions.
 
-mod costs;
 mod crash_world;
 mod faults;
 mod lanes;
+mod lints;
 mod pools;
 mod probe;
 mod regions;
@@ -22,7 +22,7 @@ use probe::{How, Probe};
 
 type Workload = (&'static str, fn(&mut Probe));
 
-const COSTS: Workload = ("costs", costs::budgets);
+const COSTS: Workload = ("lints", lints::told);
 
 /// Short ones first.
 const SUITE: [Workload; 12] = [
@@ -68,7 +68,12 @@ fn main() -> ExitCode {
             break;
         }
     }
-    println!("sums\t{}\t{}\t{:.3}", probe.found, probe.executions, begun.elapsed().as_secs_f64());
+    println!(
+        "sums\t{}\t{}\t{:.3}",
+        probe.found,
+        probe.executions,
+        begun.elapsed().as_secs_f64()
+    );
     ExitCode::SUCCESS
 }
 

@@ -1,7 +1,7 @@
 //! Pools in the making, on new, dirty and used media, and with one damaged superblock.
 
-use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
 use everline::alloc::Request;
+use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
 use everline::layout::{RootSlot, Superblock};
 use everline::pool::OpenError;
 use everline::units::ByteLen;
@@ -14,7 +14,11 @@ const LEN: ByteLen = ByteLen::new(64 << 10);
 
 fn options(id: u8) -> CreateOptions {
     CreateOptions {
-        identity: Identity { pool_id: [id; 16], key: [id; 16], created_s: 1 },
+        identity: Identity {
+            pool_id: [id; 16],
+            key: [id; 16],
+            created_s: 1,
+        },
         lanes: Some(1),
         ring_bytes: Some(1024),
         ..CreateOptions::default()
@@ -26,11 +30,18 @@ fn identity(media: &CrashMedia) -> Result<Option<u8>, String> {
         Ok((engine, _)) => {
             let mut problems = String::new();
             engine.check(|problem| problems += &problem.to_string());
-            let objects = engine.stats().map_err(|error| error.to_string())?.heap.objects;
+            let objects = engine
+                .stats()
+                .map_err(|error| error.to_string())?
+                .heap
+                .objects;
             match (problems.is_empty(), objects) {
                 (true, 0) if engine.pool().id()[0] == 7 => Ok(Some(7)),
                 (true, 1) if engine.pool().id()[0] == 3 => Ok(Some(3)),
-                _ => Err(format!("{objects} objects in pool {}; {problems}", engine.pool().id()[0])),
+                _ => Err(format!(
+                    "{objects} objects in pool {}; {problems}",
+                    engine.pool().id()[0]
+                )),
             }
         }
         Err(OpenError::NotAPool { .. } | OpenError::Corrupt(_)) => Ok(None),
@@ -49,17 +60,25 @@ pub fn made(probe: &mut Probe) {
     for media in [CrashMedia::new(LEN), CrashMedia::dirty(LEN)] {
         drop(Engine::create(media.clone(), &options(7)).expect("large enough"));
         media.ack(1);
-        probe.explore(&Explorer::new(), &media.recording(), identity, whole_or_absent);
+        probe.explore(
+            &Explorer::new(),
+            &media.recording(),
+            identity,
+            whole_or_absent,
+        );
     }
     let media = CrashMedia::with_base(old_pool());
     drop(Engine::create(media.clone(), &options(7)).expect("large enough"));
     media.ack(1);
-    probe.explore(&Explorer::new(), &media.recording(), identity, |point, seen| {
-        match (point.acked, seen) {
+    probe.explore(
+        &Explorer::new(),
+        &media.recording(),
+        identity,
+        |point, seen| match (point.acked, seen) {
             ([], Ok(Some(3))) => Ok(()),
             _ => whole_or_absent(point, seen),
-        }
-    });
+        },
+    );
     on_dirty_media(probe);
     for copy in Superblock::AT {
         mended(probe, copy.get() as usize);
@@ -72,7 +91,8 @@ fn old_pool() -> Vec<u8> {
     let engine = Engine::create(old.clone(), &options(3)).expect("large enough");
     let mut tx = engine.begin().expect("a lane");
     let object = tx.alloc(Request::new(100)).expect("room");
-    tx.set_root(RootSlot::user(0).expect("one of 48"), object.start()).expect("a root");
+    tx.set_root(RootSlot::user(0).expect("one of 48"), object.start())
+        .expect("a root");
     tx.commit().expect("no fault asked for");
     engine.close().expect("no fault asked for");
     old.snapshot()
@@ -96,8 +116,13 @@ fn mended(probe: &mut Probe, copy: usize) {
     let media = CrashMedia::with_base(image);
     drop(Engine::open(media.clone(), &OpenOptions::default()).expect("the other copy serves"));
     media.ack(1);
-    probe.explore(&Explorer::new(), &media.recording(), identity, |_, seen| match seen {
-        Ok(Some(7)) => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
+    probe.explore(
+        &Explorer::new(),
+        &media.recording(),
+        identity,
+        |_, seen| match seen {
+            Ok(Some(7)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
 }

@@ -131,7 +131,8 @@ impl Probe {
                 How::Lines => {
                     for sample in 0..each {
                         let seed = mix(sample ^ (point.event as u64) << 20);
-                        let kept = |line: everline::units::ByteOffset| mix(seed ^ line.get()) & 1 == 1;
+                        let kept =
+                            |line: everline::units::ByteOffset| mix(seed ^ line.get()) & 1 == 1;
                         self.try_one(point, &cut(&Cut::Keep(&kept)), &recover, &allowed);
                     }
                 }

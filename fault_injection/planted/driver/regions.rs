@@ -2,7 +2,7 @@
 
 use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
 use everline::units::ByteLen;
-use everline_crash::{CrashMedia, Explorer, Recording};
+use everline_crash::{CrashMedia, Explorer, Point, Recording};
 use everline_region::{RegionOptions, Regions};
 
 use crate::probe::Probe;
@@ -12,7 +12,8 @@ pub type Seen = Result<Vec<(String, Vec<u8>)>, String>;
 
 pub fn see(media: &CrashMedia) -> Seen {
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let (engine, _) = Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| told(&error))?;
+    let (engine, _) =
+        Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| told(&error))?;
     let mut problems = String::new();
     engine.check(|problem| problems += &problem.to_string());
     let regions = Regions::open(engine).map_err(|error| told(&error))?;
@@ -33,11 +34,15 @@ pub fn see(media: &CrashMedia) -> Seen {
     Ok(seen)
 }
 
-type On = Regions<CrashMedia>;
+pub type On = Regions<CrashMedia>;
 
 pub fn new(media: CrashMedia) -> On {
     let options = CreateOptions {
-        identity: Identity { pool_id: [1; 16], key: [2; 16], created_s: 0 },
+        identity: Identity {
+            pool_id: [1; 16],
+            key: [2; 16],
+            created_s: 0,
+        },
         ..CreateOptions::default()
     };
     let engine = Engine::create(media, &options).expect("a pool");
@@ -61,7 +66,10 @@ pub fn recorded(len: u64, changes: &[&dyn Fn(&On)]) -> (Recording, Vec<Seen>) {
 }
 
 fn named(name: &str) -> RegionOptions<'_> {
-    RegionOptions { name: Some(name), align: None }
+    RegionOptions {
+        name: Some(name),
+        align: None,
+    }
 }
 
 pub fn changed(probe: &mut Probe) {
@@ -96,12 +104,17 @@ pub fn changed(probe: &mut Probe) {
     }
     let explorer = Explorer::new().kill_steps(16);
     probe.explore(&explorer, &recording, see, |point, seen| {
-        let done = point.acked.len();
-        let may = done..=done + point.in_flight.len();
-        match (seen, states[may.clone()].contains(seen)) {
-            (_, true) => Ok(()),
-            (Err(error), _) => Err(error.clone()),
-            _ => Err(format!("none of the states {may:?}")),
-        }
+        judge(&states, point, seen)
     });
+}
+
+/// The state after every acknowledged change, or with the one in flight on top.
+pub fn judge(states: &[Seen], point: &Point<'_>, seen: &Seen) -> Result<(), String> {
+    let done = point.acked.len();
+    let may = done..=done + point.in_flight.len();
+    match (seen, states[may.clone()].contains(seen)) {
+        (_, true) => Ok(()),
+        (Err(error), _) => Err(error.clone()),
+        _ => Err(format!("none of the states {may:?}")),
+    }
 }

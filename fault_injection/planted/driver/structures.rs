@@ -17,7 +17,9 @@ pub fn published(probe: &mut Probe) {
     let view = View::new(&media);
     for number in 1..=3u64 {
         media.invoke(number);
-        let body = view.write(ByteOffset::new(number * STRIDE), &[number as u8; 256]).expect("inside");
+        let body = view
+            .write(ByteOffset::new(number * STRIDE), &[number as u8; 256])
+            .expect("inside");
         let body = fence(body.flush()).expect("no fault asked for");
         let slot = view.publish(ROOT, &body).expect("a word");
         fence(slot.flush()).expect("no fault asked for");

@@ -3,6 +3,7 @@
 //! One copy carries all bugs, so that it is built once. Cargo builds it again only where an input has changed, since a
 //! file is written only where its text has.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +13,7 @@ use crate::edits::{self, Bug};
 /// What is copied, as folder and copied folder.
 const CRATES: [&str; 4] = ["arch", "fault_injection", "stores/region", "."];
 /// The suites' world, which the driver shares with them.
-const WORLD: &str = "tests/crash_world/mod.rs";
+const WORLD: &str = "tests/crash_world";
 const PLANTED: &str = "fault_injection/planted";
 
 /// Where everything lies.
@@ -22,6 +23,8 @@ pub struct Copy {
     at: PathBuf,
     target: PathBuf,
     pub bugs: Vec<Bug>,
+    /// What belongs to the copy.
+    written: BTreeSet<PathBuf>,
 }
 
 impl Copy {
@@ -29,25 +32,29 @@ impl Copy {
     ///
     /// Errors: there is no source tree, as in a published crate; an edit that no longer applies.
     pub fn prepare() -> Result<Copy, String> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().unwrap_or(manifest).to_owned();
-        if !root.join("src/log").is_dir() || !root.join(WORLD).is_file() {
-            let message = "no source tree at";
-            return Err(format!("{message} {}", root.display()));
+        let root = root();
+        if !Self::has_source() {
+            return Err(format!("no source tree at {}", root.display()));
         }
         let target = target_folder(&root);
         let bugs = edits::load(&root.join(PLANTED).join("edits"))?;
-        let copy = Copy {
+        let mut copy = Copy {
             at: target.join("planted"),
             root,
             target,
             bugs,
+            written: BTreeSet::new(),
         };
         copy.write()?;
         Ok(copy)
     }
 
-    fn write(&self) -> Result<(), String> {
+    /// Whether the source tree is beside this program.
+    pub fn has_source() -> bool {
+        root().join("src/log").is_dir() && root().join(WORLD).is_dir()
+    }
+
+    fn write(&mut self) -> Result<(), String> {
         for name in CRATES {
             self.copy_folder(&format!("{name}/src"))?;
             self.copy_file(&format!("{name}/README.md"))?;
@@ -61,25 +68,60 @@ impl Copy {
         for name in [".", "stores/region"] {
             let library = format!("{name}/src/lib.rs");
             let library = library.trim_start_matches("./");
-            let text = fs::read_to_string(self.at.join(library)).map_err(|error| error.to_string())?;
+            let text =
+                fs::read_to_string(self.at.join(library)).map_err(|error| error.to_string())?;
             self.put(library, &with_module(&text))?;
         }
-        self.put("src/planted.rs", &self.read(&format!("{PLANTED}/planted.rs"))?)?;
-        self.put("stores/region/src/planted.rs", "pub use everline::planted::on;\n")?;
+        self.put(
+            "src/planted.rs",
+            &self.read(&format!("{PLANTED}/planted.rs"))?,
+        )?;
+        self.put(
+            "stores/region/src/planted.rs",
+            "pub use everline::planted::on;\n",
+        )?;
         let driver = format!("{PLANTED}/driver");
         for entry in self.list(&driver)? {
             let name = entry.trim_end_matches(".in");
-            self.put(&format!("driver/{name}"), &self.read(&format!("{driver}/{entry}"))?)?;
+            self.put(
+                &format!("driver/{name}"),
+                &self.read(&format!("{driver}/{entry}"))?,
+            )?;
         }
-        self.put("driver/crash_world.rs", &self.read(WORLD)?)?;
-        self.every_edit_has_its_file()
+        for name in self.list(WORLD)? {
+            self.put(
+                &format!("driver/crash_world/{name}"),
+                &self.read(&format!("{WORLD}/{name}"))?,
+            )?;
+        }
+        self.every_edit_has_its_file()?;
+        self.prune(&self.at)
+    }
+
+    /// Removes Rust files that an earlier copy had.
+    fn prune(&self, folder: &Path) -> Result<(), String> {
+        let told = |error| format!("{}: {error}", folder.display());
+        for entry in fs::read_dir(folder).map_err(told)? {
+            let path = entry.map_err(told)?.path();
+            if path.is_dir() {
+                self.prune(&path)?;
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !self.written.contains(&path)
+            {
+                fs::remove_file(&path).map_err(told)?;
+            }
+        }
+        Ok(())
     }
 
     fn every_edit_has_its_file(&self) -> Result<(), String> {
         for bug in &self.bugs {
             for edit in &bug.edits {
                 if !self.at.join(&edit.file).is_file() {
-                    return Err(format!("{} edits {}, which is not there", bug.name, edit.file));
+                    return Err(format!(
+                        "{} edits {}, which is not there",
+                        bug.name, edit.file
+                    ));
                 }
             }
         }
@@ -90,13 +132,19 @@ impl Copy {
         let told = |error| format!("{folder}: {error}");
         let mut names = Vec::new();
         for entry in fs::read_dir(self.root.join(folder)).map_err(told)? {
-            names.push(entry.map_err(told)?.file_name().to_string_lossy().into_owned());
+            names.push(
+                entry
+                    .map_err(told)?
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
         }
         Ok(names)
     }
 
     /// Copies Rust files with their edits; `src/bin` needs no copy.
-    fn copy_folder(&self, folder: &str) -> Result<(), String> {
+    fn copy_folder(&mut self, folder: &str) -> Result<(), String> {
         for name in self.list(folder)? {
             let path = format!("{folder}/{name}");
             if self.root.join(&path).is_dir() {
@@ -110,25 +158,22 @@ impl Copy {
         Ok(())
     }
 
-    fn copy_file(&self, path: &str) -> Result<(), String> {
+    fn copy_file(&mut self, path: &str) -> Result<(), String> {
         let path = path.trim_start_matches("./");
         if !self.root.join(path).is_file() {
             return Ok(());
         }
         let text = edits::apply(path, &self.read(path)?, &self.bugs)?;
-        self.put_text(path, &text)
+        self.put(path, &text)
     }
 
     fn read(&self, path: &str) -> Result<String, String> {
         fs::read_to_string(self.root.join(path)).map_err(|error| format!("{path}: {error}"))
     }
 
-    fn put(&self, path: &str, text: &str) -> Result<(), String> {
-        self.put_text(path, text)
-    }
-
-    fn put_text(&self, path: &str, text: &str) -> Result<(), String> {
+    fn put(&mut self, path: &str, text: &str) -> Result<(), String> {
         let to = self.at.join(path);
+        self.written.insert(to.clone());
         if fs::read_to_string(&to).is_ok_and(|there| there == text) {
             return Ok(());
         }
@@ -143,13 +188,22 @@ impl Copy {
         let mut build = Command::new(cargo);
         build
             .current_dir(&self.at)
-            .args(["build", "--release", "--offline", "--quiet", "--package", "everline-planted"])
+            .args([
+                "build",
+                "--release",
+                "--offline",
+                "--quiet",
+                "--package",
+                "everline-planted",
+            ])
             .arg("--target-dir")
             .arg(&self.target)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(self.log()?);
-        build.spawn().map_err(|error| format!("cargo does not start: {error}"))
+        build
+            .spawn()
+            .map_err(|error| format!("cargo does not start: {error}"))
     }
 
     /// What the last build said goes here.
@@ -157,8 +211,13 @@ impl Copy {
         fs::File::create(self.log_path()).map_err(|error| error.to_string())
     }
 
-    pub fn log_path(&self) -> PathBuf {
+    fn log_path(&self) -> PathBuf {
         self.at.join("build.log")
+    }
+
+    /// What the last build said.
+    pub fn build_log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// The driver, once it is built.
@@ -167,16 +226,29 @@ impl Copy {
     }
 }
 
+/// The source tree that this program was built from.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
 /// The root manifest for the copied crates and the driver alone.
 fn workspace(manifest: &str) -> Result<String, String> {
     let mut lines: Vec<String> = manifest.lines().map(str::to_owned).collect();
     for (key, value) in [
-        ("members", "[\"arch\", \"stores/region\", \"fault_injection\", \"driver\"]"),
+        (
+            "members",
+            "[\"arch\", \"stores/region\", \"fault_injection\", \"driver\"]",
+        ),
         ("default-members", "[\"driver\"]"),
     ] {
         let begin = format!("{key} = [");
-        let mut found = lines.iter_mut().filter(|line| line.starts_with(&begin) && line.ends_with(']'));
-        let line = found.next().ok_or(format!("Cargo.toml: no line {begin}…]"))?;
+        let mut found = lines
+            .iter_mut()
+            .filter(|line| line.starts_with(&begin) && line.ends_with(']'));
+        let line = found
+            .next()
+            .ok_or(format!("Cargo.toml: no line {begin}…]"))?;
         *line = format!("{key} = {value}");
     }
     Ok(lines.join("\n") + "\n")

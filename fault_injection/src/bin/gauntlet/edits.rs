@@ -47,7 +47,10 @@ pub fn load(folder: &Path) -> Result<Vec<Bug>, String> {
     let mut bugs = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "edit") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "edit")
+        {
             let text = fs::read_to_string(&path).map_err(unreadable)?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             bugs.push(parse(&stem, &text).map_err(|why| format!("{}: {why}", path.display()))?);
@@ -67,7 +70,10 @@ fn parse(stem: &str, text: &str) -> Result<Bug, String> {
     };
     let field = |key: &str| {
         let mut lines = text.lines().filter_map(|line| line.strip_prefix(key));
-        lines.next().map(str::to_owned).ok_or(format!("no line {key}"))
+        lines
+            .next()
+            .map(str::to_owned)
+            .ok_or(format!("no line {key}"))
     };
     let mut edits = Vec::new();
     for part in text.split("\nfile: ").skip(1) {
@@ -103,7 +109,10 @@ pub fn apply(file: &str, text: &str, bugs: &[Bug]) -> Result<String, String> {
     let mut places = Vec::new();
     for bug in bugs {
         for edit in bug.edits.iter().filter(|edit| edit.file == file) {
-            let found: Vec<usize> = text.match_indices(&edit.shipped).map(|(at, _)| at).collect();
+            let found: Vec<usize> = text
+                .match_indices(&edit.shipped)
+                .map(|(at, _)| at)
+                .collect();
             let [at] = found[..] else {
                 return Err(format!(
                     "{} ({}) no longer applies: {file} holds its text {} times, not once; mend fault_injection/planted",
@@ -142,10 +151,16 @@ mod tests {
         let bug = parse("m07-none", BUG).expect("well formed");
         let bugs = [bug];
         let edited = apply("a.rs", "zero\n  one\n", &bugs);
-        assert_eq!(edited.as_deref(), Ok("zero\n  if crate::planted::on(7) { two }\n"));
+        assert_eq!(
+            edited.as_deref(),
+            Ok("zero\n  if crate::planted::on(7) { two }\n")
+        );
         for text in ["zero", "  one\n  one\n"] {
             let error = apply("a.rs", text, &bugs).expect_err("does not apply");
-            assert!(error.contains("m07") && error.contains("no longer applies"), "{error}");
+            assert!(
+                error.contains("m07") && error.contains("no longer applies"),
+                "{error}"
+            );
         }
     }
 
@@ -158,7 +173,11 @@ mod tests {
 
     #[test]
     fn a_malformed_edit_is_an_error() {
-        for (stem, text) in [("7", BUG), ("m07", "title: x\noracle: A\n"), ("m07", &BUG[..40])] {
+        for (stem, text) in [
+            ("7", BUG),
+            ("m07", "title: x\noracle: A\n"),
+            ("m07", &BUG[..40]),
+        ] {
             assert!(parse(stem, text).is_err(), "{stem}");
         }
     }
