@@ -13,6 +13,7 @@ use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
 use crate::report::{Point, PointKind, PortabilityNote, Report};
 use crate::search::{Search, quietly, stores};
+use crate::suggest;
 
 /// What a medium holds before anything is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -39,7 +40,8 @@ pub struct Explorer {
     pub(crate) memory_limit: usize,
     pub(crate) idempotent: bool,
     portability_notes: bool,
-    base: Base,
+    suggest: bool,
+    pub(crate) base: Base,
 }
 
 impl Default for Explorer {
@@ -57,6 +59,7 @@ impl Default for Explorer {
             memory_limit: 1 << 30,
             idempotent: true,
             portability_notes: true,
+            suggest: true,
             base: Base::Zero,
         }
     }
@@ -109,6 +112,9 @@ impl Explorer {
         /// Whether a clean result that rests on the order of stores to one line is tried without it, for
         /// [`Report::portability`].
         portability_notes: bool,
+        /// Whether a flush or fence that prevents the first violation is looked for, by exploring again with it: some
+        /// two dozen explorations as far as the violation, and one or a few of the whole.
+        suggest: bool,
         /// What the medium of [`Explorer::check`] holds at first.
         base: Base,
     }
@@ -142,6 +148,19 @@ impl Explorer {
     ) -> Report {
         let mut report = self.explore_under(recording, &recover, &allowed);
         report.portability = self.portability(recording, &report, &recover, &allowed);
+        if let Some(first) = report.violations.first_mut().filter(|_| self.suggest) {
+            first.advice = suggest::seek(first, recording, |edited, all_kills| {
+                let again = self.clone().stop_at_first(true);
+                let kills = if all_kills {
+                    usize::MAX
+                } else {
+                    self.kill_steps
+                };
+                again
+                    .kill_steps(kills)
+                    .explore_under(edited, &recover, &allowed)
+            });
+        }
         report
     }
 
@@ -210,7 +229,11 @@ impl Explorer {
                 break;
             }
         }
-        search.finish()
+        let mut report = search.finish();
+        if let Some(names) = &recording.names {
+            report.name_words(names);
+        }
+        report
     }
 
     /// Runs one crash state again.

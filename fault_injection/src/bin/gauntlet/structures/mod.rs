@@ -6,6 +6,7 @@
 mod based;
 mod fat_pointer;
 mod flagged;
+mod grown;
 mod in_line;
 mod poisoned;
 mod publish;
@@ -41,6 +42,7 @@ pub enum Bug {
     M17,
     M18,
     M24,
+    M27,
     M28,
     M29,
     M30,
@@ -127,7 +129,7 @@ fn bounds(point: &Point<'_>) -> std::ops::RangeInclusive<u64> {
 }
 
 /// Every bug, with what is wrong and the oracle that is to catch it.
-pub const BUGS: [(Bug, &str, &str); 21] = [
+pub const BUGS: [(Bug, &str, &str); 22] = [
     (M01, "the undo entry is not flushed", "A"),
     (M02, "no fence between the entry and the data", "A"),
     (M03, "the root is published before the object", "A,X"),
@@ -147,6 +149,7 @@ pub const BUGS: [(Bug, &str, &str); 21] = [
     (M17, "the log truncated before its replay is durable", "A"),
     (M18, "recovery does not flush what it replayed", "A"),
     (M24, "a log that relies on zeros", "A,X"),
+    (M27, "a header that runs ahead of the file's length", "X"),
     (M28, "an address instead of an offset", "X"),
     (M29, "an enumeration read without a look at its value", "X"),
     (M30, "a link behind a pointer that is not durable", "D"),
@@ -167,6 +170,7 @@ pub fn run(bug: Bug) -> Vec<Report> {
             wal::report(Clean),
             redo::report(Clean),
             in_line::report(Clean, CrashModel::WordSubset),
+            grown::report(Clean),
             based::report(Clean),
             typed::report(Clean),
             shared::inserts(Clean),
@@ -181,6 +185,7 @@ pub fn run(bug: Bug) -> Vec<Report> {
         M12 => vec![ring::report(bug)],
         M13 => vec![wal::report(bug)],
         M17 | Unaffirmed => vec![redo::report(bug)],
+        M27 => vec![grown::report(bug)],
         M28 => vec![based::report(bug)],
         M29 => vec![typed::report(bug)],
         M30 => vec![shared::inserts(bug)],
