@@ -96,6 +96,12 @@ impl CrashMedia {
         }
     }
 
+    /// What `recorder` stands for, under a new handle.
+    pub(crate) fn of_recorder(recorder: Recorder) -> Self {
+        let zero = recorder.nature.fresh == 0;
+        Self::of(Inner::Recorder(Box::new(recorder)), zero)
+    }
+
     pub(crate) fn of_lab(lab: Lab, nature: Nature) -> Self {
         Self::of(Inner::Lab(Box::new(lab)), nature.fresh == 0)
     }
