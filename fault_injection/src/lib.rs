@@ -40,6 +40,7 @@ mod readme {}
 mod cost;
 mod event;
 mod explore;
+mod export;
 mod lab;
 mod media;
 mod model;
@@ -55,6 +56,7 @@ mod verify;
 pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
+pub use export::UnfitPath;
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;
 pub use raw::{RawRegion, Undeclared};
