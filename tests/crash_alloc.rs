@@ -2,55 +2,38 @@
 
 mod crash_world;
 
+use crash_world::alphabet::allocations;
+use crash_world::sweep::{MODELS, Sweep, first_of, under, workload};
 use crash_world::{Op, explore, full, tiny};
 use everline::engine::CreateOptions;
 use everline_crash::Explorer;
 
-/// Objects of a class, of another class, of a class of their own slab, and of runs of slabs.
-fn alphabet() -> Vec<Op> {
-    let mut ops = Vec::new();
-    for slot in 0..2 {
-        for (bytes, fill) in [(20, 0x21), (300, 0x32), (5_000, 0x43)] {
-            ops.push(Op::Put {
-                slot,
-                bytes,
-                fill: fill + slot as u8,
-            });
-            ops.push(Op::PutFresh {
-                slot,
-                bytes,
-                fill: fill + 8 + slot as u8,
-            });
+#[test]
+fn j4_no_trace_of_up_to_three_allocations_and_frees_leaks_or_doubles_at_any_crash_point() {
+    let all = allocations();
+    // The short form takes a slice in which each operation comes first, second and third.
+    let step = if full() { 1 } else { 29 };
+    for model in MODELS {
+        let explorer = under(model).kill_steps(2);
+        let mut sweep = Sweep::default();
+        for number in (0..first_of(all.len(), 4)).step_by(step) {
+            let ops = workload(&all, number);
+            sweep.add(&ops, &explore(&explorer, &tiny(), &ops));
         }
-        ops.push(Op::Free(slot));
+        assert_eq!(sweep.partly, 0, "each is explored wholly");
     }
-    ops.push(Op::AbortStaged(9));
-    ops.push(Op::Kill);
-    ops
 }
 
 #[test]
-fn j4_no_trace_of_up_to_three_allocations_and_frees_leaks_or_doubles_at_any_crash_point() {
-    let explorer = Explorer::new().kill_steps(2);
-    let all = alphabet();
-    // A slice that shifts with the first two, so that every operation comes third; more of them in the long form.
-    let step = if full() { 7 } else { all.len() };
-    let (mut workloads, mut executions) = (0, 0);
-    for (i, first) in all.iter().enumerate() {
-        for (j, second) in all.iter().enumerate() {
-            if !full() && (i + j) % 4 != 0 {
-                continue;
-            }
-            for third in all.iter().skip((i + 2 * j) % step).step_by(step) {
-                let ops = [*first, *second, *third];
-                let report = explore(&explorer, &tiny(), &ops);
-                assert!(report.is_clean(), "{ops:?}: {}", report.violations[0]);
-                workloads += 1;
-                executions += report.executions;
-            }
-        }
+fn j4_no_pair_of_allocations_and_frees_leaks_or_doubles_through_two_cuts_inside_recovery() {
+    let all = allocations();
+    let step = if full() { 1 } else { 31 };
+    let mut sweep = Sweep::default();
+    for number in (0..first_of(all.len(), 3)).step_by(step) {
+        let ops = workload(&all, number);
+        let explorer = under(MODELS[0]).nested_depth(2).kill_steps(0);
+        sweep.add(&ops, &explore(&explorer, &tiny(), &ops));
     }
-    eprintln!("{workloads} workloads, {executions} executions");
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! Pools against power loss: made whole or not at all, on any medium; superblock copies mended.
 
+#[path = "crash_world/sweep.rs"]
+#[allow(dead_code, reason = "workloads are of no use here")]
+mod sweep;
+
 use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
 use everline::layout::Superblock;
 use everline::pool::OpenError;
 use everline::units::ByteLen;
-use everline_crash::{CrashMedia, CrashSyncError, Explorer, Point};
+use everline_crash::{CrashMedia, CrashSyncError, Point};
+use sweep::{MODELS, under};
 
 const LEN: ByteLen = ByteLen::new(64 << 10);
 
@@ -51,9 +56,14 @@ fn a_pool_is_whole_or_absent_at_every_crash_point_of_its_making() {
     for media in [CrashMedia::new(LEN), CrashMedia::dirty(LEN)] {
         drop(Engine::create(media.clone(), &options(7)).expect("large enough"));
         media.ack(1);
-        let report = Explorer::new().explore(&media.recording(), identity, whole_or_absent);
-        report.assert_clean();
-        assert!(report.crash_points >= 4, "{}", report.crash_points);
+        for model in MODELS {
+            let report = under(model).explore(&media.recording(), identity, whole_or_absent);
+            report.assert_clean();
+            assert!(
+                report.exhaustive && report.crash_points >= 4,
+                "{model}: {report}"
+            );
+        }
     }
 }
 
@@ -64,14 +74,17 @@ fn a_new_pool_over_an_old_one_leaves_either_none_or_the_new_one() {
     let media = CrashMedia::with_base(old.snapshot());
     drop(Engine::create(media.clone(), &options(7)).expect("large enough"));
     media.ack(1);
-    let report = Explorer::new().explore(&media.recording(), identity, |point, seen| {
-        match (point.acked, seen) {
-            // Before the old superblocks are gone for certain, the old pool may still be there, whole.
-            ([], Ok(Some(3))) => Ok(()),
-            _ => whole_or_absent(point, seen),
-        }
-    });
-    report.assert_clean();
+    for model in MODELS {
+        let report = under(model).explore(&media.recording(), identity, |point, seen| {
+            match (point.acked, seen) {
+                // Before the old superblocks are gone for certain, the old pool may still be there, whole.
+                ([], Ok(Some(3))) => Ok(()),
+                _ => whole_or_absent(point, seen),
+            }
+        });
+        report.assert_clean();
+        assert!(report.exhaustive, "{model}: {report}");
+    }
 }
 
 #[test]
@@ -87,12 +100,14 @@ fn a_damaged_superblock_copy_is_mended_from_the_other_at_every_crash_point() {
         assert!(report.mended_copy.is_some());
         drop(engine);
         media.ack(1);
-        Explorer::new()
-            .explore(&media.recording(), identity, |_, seen| match seen {
-                Ok(Some(7)) => Ok(()),
-                other => Err(format!("{other:?}")),
-            })
-            .assert_clean();
+        for model in MODELS {
+            under(model)
+                .explore(&media.recording(), identity, |_, seen| match seen {
+                    Ok(Some(7)) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                })
+                .assert_clean();
+        }
         let (_, report) = Engine::open(media, &OpenOptions::default()).expect("a pool");
         assert_eq!(report.mended_copy, None, "mended once and for all");
     }

@@ -41,7 +41,7 @@ pub struct Explorer {
     pub(crate) idempotent: bool,
     portability_notes: bool,
     suggest: bool,
-    base: Base,
+    pub(crate) base: Base,
 }
 
 impl Default for Explorer {
@@ -233,7 +233,11 @@ impl Explorer {
                 break;
             }
         }
-        search.finish()
+        let mut report = search.finish();
+        if let Some(names) = &recording.names {
+            report.name_words(names);
+        }
+        report
     }
 
     /// Runs one crash state again.

@@ -41,6 +41,8 @@ mod cost;
 mod event;
 mod explore;
 mod export;
+pub mod files;
+pub mod fs;
 mod lab;
 mod media;
 mod model;
@@ -49,6 +51,7 @@ mod record;
 mod replay;
 mod report;
 mod search;
+mod subject;
 mod suggest;
 mod trie;
 mod verify;
@@ -63,4 +66,7 @@ pub use raw::{RawRegion, Undeclared};
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
 pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};
+pub use subject::{
+    Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
+};
 pub use suggest::{Advice, Suggestion};

@@ -232,6 +232,29 @@ impl CrashMedia {
         Self::of(Inner::Recorder(Box::new(next)), self.zero)
     }
 
+    /// A recording medium that holds `image`, and otherwise behaves as that of `recording`.
+    pub(crate) fn resumed(image: Vec<u8>, recording: &Recording) -> CrashMedia {
+        let nature = recording.nature;
+        let mut recorder = Recorder::new(image, nature);
+        recorder.line_ordered.clone_from(&recording.line_ordered);
+        Self::of(Inner::Recorder(Box::new(recorder)), nature.fresh == 0)
+    }
+
+    /// Runs `work` so that an exploration takes no crash point in it and none after it sees what it stored.
+    pub(crate) fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
+        let (events, bytes) = {
+            let mut inner = self.lock();
+            let log = inner.log();
+            (log.events.len(), log.bytes.len())
+        };
+        let result = work();
+        if let Inner::Lab(lab) = &mut *self.lock() {
+            lab.log.events.truncate(events);
+            lab.log.bytes.truncate(bytes);
+        }
+        result
+    }
+
     /// The bytes that the program sees.
     pub fn snapshot(&self) -> Vec<u8> {
         self.with_recorder(|recorder| recorder.live.clone())

@@ -7,6 +7,7 @@ use everline::media::SpaceError;
 use crate::cost::Hint;
 use crate::event::{Kind, Log, Place};
 use crate::model::{CrashModel, Model, Nature};
+use crate::report::Names;
 use crate::trie::mix;
 
 const BACKING_UNIT: u64 = 4096;
@@ -20,6 +21,8 @@ pub struct Recording {
     pub(crate) first: usize,
     /// Ranges whose lines rely on the order of their stores.
     pub(crate) line_ordered: Arc<Vec<(u64, u64)>>,
+    /// What its words are called in a report.
+    pub(crate) names: Option<Names>,
     pub(crate) hints: Arc<Vec<Hint>>,
 }
 
@@ -120,6 +123,7 @@ impl Recorder {
             nature: self.nature,
             first: 0,
             line_ordered: Arc::new(self.line_ordered.clone()),
+            names: None,
             hints: Arc::new(self.hints.clone()),
         }
     }

@@ -37,6 +37,8 @@ pub enum ReplayError {
     Version {
         /// How the line begins.
         found: String,
+        /// How it should.
+        wanted: &'static str,
     },
     /// The line does not have the form of a replay.
     Malformed {
@@ -48,21 +50,27 @@ pub enum ReplayError {
         /// Which step, from 0.
         step: usize,
     },
+    /// The workload is another one now.
+    Workload {
+        /// In which way.
+        why: String,
+    },
 }
 
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReplayError::Version { found } => {
+            ReplayError::Version { found, wanted } => {
                 write!(
                     f,
-                    "a replay line begins with {HEADER}, this one with {found:?}"
+                    "a replay line begins with {wanted}, this one with {found:?}"
                 )
             }
             ReplayError::Malformed { part } => write!(f, "not a step of a replay: {part:?}"),
             ReplayError::Elsewhere { step } => {
                 write!(f, "step {step} does not fit this recording and recovery")
             }
+            ReplayError::Workload { why } => write!(f, "the workload is another one now: {why}"),
         }
     }
 }
@@ -93,6 +101,7 @@ impl FromStr for Replay {
         if header != HEADER {
             return Err(ReplayError::Version {
                 found: header.to_owned(),
+                wanted: HEADER,
             });
         }
         let steps = parts

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use everline::units::ByteOffset;
 
@@ -55,11 +56,17 @@ pub struct Point<'a> {
     pub in_flight: &'a [u64],
 }
 
+/// What a word is called, by where it lies and what it held, where words stand for something else.
+#[derive(Clone)]
+pub(crate) struct Names(pub Arc<dyn Fn(u64, u64) -> String + Send + Sync>);
+
 /// A word that recovery read and that could have held something else.
 #[derive(Clone, Debug)]
 pub struct Word {
     /// Where it lies.
     pub at: ByteOffset,
+    /// What lies there and what it held, where the word stands for something else: a file's length or sector.
+    pub name: Option<String>,
     /// What recovery found.
     pub value: u64,
     /// Which cut left it so: 0 is the first.
@@ -106,6 +113,14 @@ const SHOWN_CHARS: usize = 240;
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", shortened(&self.reason))?;
+        self.tell_crash(f)?;
+        write!(f, "  replay (seed {:#x}): {}", self.seed, self.replay)
+    }
+}
+
+impl Violation {
+    /// Where the power went and what it left, without the reason and without the replay line.
+    pub(crate) fn tell_crash(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  power cut after {} events, {}", self.event, self.kind)?;
         if let Some(place) = self.before {
             write!(f, " at {place}")?;
@@ -122,7 +137,10 @@ impl fmt::Display for Violation {
             shortened(&self.observation)
         )?;
         for word in self.words.iter().take(SHOWN_WORDS) {
-            write!(f, "  {} held {:#x}: ", word.at, word.value)?;
+            match &word.name {
+                Some(name) => write!(f, "  {name}: ")?,
+                None => write!(f, "  {} held {:#x}: ", word.at, word.value)?,
+            }
             match word.kept {
                 Some(place) => write!(f, "durable, stored at {place}")?,
                 None => write!(f, "nothing pending had reached it")?,
@@ -138,7 +156,7 @@ impl fmt::Display for Violation {
         if let Some(advice) = &self.advice {
             writeln!(f, "  {advice}")?;
         }
-        write!(f, "  replay (seed {:#x}): {}", self.seed, self.replay)
+        Ok(())
     }
 }
 
@@ -208,6 +226,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Calls the words of its violations by their names.
+    pub(crate) fn name_words(&mut self, names: &Names) {
+        for word in self.violations.iter_mut().flat_map(|v| &mut v.words) {
+            word.name = Some((names.0)(word.at.get(), word.value));
+        }
+    }
+
     /// Whether something ran and nothing was refused.
     pub fn is_clean(&self) -> bool {
         self.executions > 0 && self.violations_met == 0

@@ -16,6 +16,7 @@ mod inside;
 mod judge;
 mod quiet;
 
+pub(crate) use judge::NOT_ONCE;
 pub(crate) use quiet::quietly;
 
 use std::collections::HashSet;

@@ -1,6 +1,9 @@
 //! A small world to crash: eight cells in one block and four slots that own objects, with a model beside it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod alphabet;
+pub mod sweep;
+
 use everline::alloc::Request;
 use everline::engine::{CreateOptions, Engine, OpenOptions, OpenReport};
 use everline::layout::RootSlot;

@@ -10,6 +10,10 @@ use crate::model::Pending;
 use crate::replay::{Replay, ReplayStep};
 use crate::report::{Point, PointKind, Violation, Word};
 
+/// What is said where recovery twice is not recovery once.
+pub(crate) const NOT_ONCE: &str =
+    "recovery was over, and after the next cut it answers something else";
+
 impl<O, R, A> Search<'_, O, R, A>
 where
     O: Clone + Eq + Debug,
@@ -66,10 +70,7 @@ where
         if self.answers_as_before(outcome) {
             return Ok(());
         }
-        self.violate(
-            outcome,
-            "recovery was over, and after the next cut it answers something else".into(),
-        );
+        self.violate(outcome, NOT_ONCE.into());
         match self.config.stop_at_first {
             true => Err(Stop::Enough),
             false => Ok(()),
@@ -176,6 +177,7 @@ fn told(at: ByteOffset, value: u64, depth: u32, pending: Option<&Pending>) -> Wo
     let lost = &versions[kept.map_or(0, |index| index + 1)..];
     Word {
         at,
+        name: None,
         value,
         depth,
         kept: kept.map(|index| versions[index].place),
