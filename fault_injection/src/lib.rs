@@ -40,6 +40,7 @@ mod readme {}
 mod cost;
 mod event;
 mod explore;
+mod export;
 pub mod files;
 pub mod fs;
 mod images;
@@ -60,6 +61,7 @@ mod verify;
 pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
+pub use export::UnfitPath;
 pub use images::CrashPoint;
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;

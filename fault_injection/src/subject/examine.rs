@@ -184,11 +184,15 @@ fn explored<S: Subject>(
     wanted: Option<Oracle>,
     summary: &mut Summary,
 ) -> Option<Problem> {
-    let report = explorer.explore(recording, observe::<S>, |point, seen| {
-        judge.allowed(point, seen)
-    });
+    let allowed = |point: &Point<'_>, seen: &_| judge.allowed(point, seen);
+    let searching = explorer.clone().suggest(false);
+    let report = searching.explore(recording, observe::<S>, allowed);
     summary.add(&report);
     let mut violation = plainest(&report, wanted)?.clone();
+    if wanted.is_some() {
+        // The workload is as short as it gets: now it is worth while to look for what mends it.
+        explorer.advise(&mut violation, recording, &observe::<S>, &allowed);
+    }
     // The making of the engine is no operation of its user.
     violation
         .acked
