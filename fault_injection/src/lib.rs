@@ -40,6 +40,7 @@ mod readme {}
 mod cost;
 mod event;
 mod explore;
+mod faults;
 pub mod files;
 pub mod fs;
 mod lab;
@@ -58,6 +59,9 @@ mod verify;
 pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
+pub use faults::{
+    Answer, Fault, FaultPlan, FaultReport, FaultViolation, Faulted, FenceFaults, Judged, Poisoned,
+};
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;
 pub use record::{Cut, Recording};
