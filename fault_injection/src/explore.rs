@@ -127,12 +127,16 @@ impl Explorer {
         recover: impl Fn(&CrashMedia) -> O,
         allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
     ) -> Report {
-        let media = match self.base {
-            Base::Zero => CrashMedia::new(len),
-            Base::Dirty => CrashMedia::dirty(len),
-        };
+        let media = self.medium(len);
         work(&media);
         self.explore(&media.recording(), recover, allowed)
+    }
+
+    pub(crate) fn medium(&self, len: ByteLen) -> CrashMedia {
+        match self.base {
+            Base::Zero => CrashMedia::new(len),
+            Base::Dirty => CrashMedia::dirty(len),
+        }
     }
 
     /// Explores every crash point of `recording`: `recover` opens each crashed medium and answers what it found,

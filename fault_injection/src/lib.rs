@@ -46,6 +46,7 @@ pub mod fs;
 mod lab;
 mod media;
 mod model;
+pub mod raw;
 mod record;
 mod replay;
 mod report;
@@ -64,6 +65,7 @@ pub use faults::{
 };
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;
+pub use raw::{RawRegion, Undeclared};
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
 pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};

@@ -147,7 +147,7 @@ impl Edit {
                 .map(ByteOffset::new)
                 .collect(),
             fence: self.fence,
-            before: self.at == Where::Before,
+            before: self.at == Where::Before || self.follows_a_find(recording),
             place: self.place,
             stores: self.stores.clone(),
             whole,
