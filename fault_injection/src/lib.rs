@@ -41,6 +41,7 @@ mod cost;
 mod event;
 mod explore;
 mod export;
+mod faults;
 pub mod files;
 pub mod fs;
 mod images;
@@ -62,6 +63,9 @@ pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
 pub use export::UnfitPath;
+pub use faults::{
+    Answer, Fault, FaultPlan, FaultReport, FaultViolation, Faulted, FenceFaults, Judged, Poisoned,
+};
 pub use images::CrashPoint;
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;

@@ -248,6 +248,10 @@ impl CrashMedia {
         Self::of(Inner::Recorder(Box::new(recorder)), nature.fresh == 0)
     }
 
+    pub(crate) fn fences(&self) -> u64 {
+        self.with_recorder(|recorder| recorder.fences)
+    }
+
     pub(crate) fn events_so_far(&self) -> usize {
         self.lock().log().events.len()
     }

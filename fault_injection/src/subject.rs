@@ -42,6 +42,7 @@ pub(crate) use again::Again;
 pub(crate) use examine::{plainest, well_and};
 pub(crate) use judge::Judge;
 pub(crate) use line::Fields;
+pub(crate) use lives::standing;
 pub(crate) use observe::observe;
 pub(crate) use order::Order;
 pub(crate) use record::{FORMAT, clean, hash_of};
