@@ -121,10 +121,10 @@ fn put_fresh(slot: usize, bytes: u64) -> Work {
 }
 
 /// Every schedule with two preemptions at the places that matter, and with one before any call. The long form takes
-/// both, and cuts inside their recoveries and after a killed process too; the short one takes slices.
-fn interleaved(setup: &[Work], programs: [Vec<Work>; 2], parts: [u64; 2]) {
+/// all of both, explored as `whole` says; the short one takes slices.
+fn interleaved(setup: &[Work], programs: [Vec<Work>; 2], parts: [u64; 2], whole: Explorer) {
     let (explorer, parts) = match full() {
-        true => (Explorer::new().kill_steps(4), [1, 1]),
+        true => (whole, [1, 1]),
         false => (Explorer::new().kill_steps(0).nested_depth(0), parts),
     };
     let matters = explorer.threads::<World>().slice(5 % parts[0], parts[0]);
@@ -150,7 +150,8 @@ fn two_threads_on_their_lanes_keep_every_promise_under_every_schedule() {
         vec![Work::Staged(0, 10), Work::Undo(0, 20), Work::Abort(0, 30)],
         vec![Work::Undo(1, 11), Work::Staged(1, 21), Work::Staged(1, 31)],
     ];
-    interleaved(&[Work::Staged(0, 1), Work::Staged(1, 2)], programs, [10, 2]);
+    let setup = [Work::Staged(0, 1), Work::Staged(1, 2)];
+    interleaved(&setup, programs, [10, 2], Explorer::new().kill_steps(4));
 }
 
 #[test]
@@ -159,5 +160,7 @@ fn two_threads_that_allocate_and_free_keep_every_promise_under_every_schedule() 
         vec![put(0, 40), put_fresh(1, 600), Work::Own(Op::Free(0))],
         vec![put_fresh(2, 700), Work::Own(Op::Free(3)), put(3, 100)],
     ];
-    interleaved(&[put(3, 40)], programs, [13, 5]);
+    // Cuts inside recoveries and killed processes are left to the workloads of one thread: there are too many here.
+    let whole = Explorer::new().nested_depth(0).kill_steps(0);
+    interleaved(&[put(3, 40)], programs, [13, 5], whole);
 }
