@@ -53,9 +53,14 @@ fn table(driver: &Driver) -> ExitCode {
             false => format!("none in {} images", verdict.executions),
         })
         .collect();
-    println!("| | reports without a bug | {} |", false_reports.join(" | "));
+    println!(
+        "| | reports without a bug | {} |",
+        false_reports.join(" | ")
+    );
     let lab = &ways[WAYS.len() - 1];
-    let ran = clean.iter().all(|verdict| verdict.executions > 0 && !verdict.caught);
+    let ran = clean
+        .iter()
+        .all(|verdict| verdict.executions > 0 && !verdict.caught);
     match ran && caught(lab) == lab.len() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
