@@ -5,7 +5,7 @@ use std::sync::Arc;
 use everline::units::FLUSH_LINE;
 
 use crate::cost::{lines, stored};
-use crate::event::{Event, Kind, Log, Place};
+use crate::event::{Event, FOUND_LATER, Kind, Log, Place};
 use crate::record::Recording;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,13 @@ impl Edit {
             }
         }
         waiting.into_iter()
+    }
+
+    /// Whether the store that this follows was found by a barrier, at the barrier's place.
+    pub(super) fn follows_a_find(&self, recording: &Recording) -> bool {
+        let mut events = recording.log.events.iter();
+        let found = events.find(|event| self.is_here(event));
+        found.is_some_and(|event| event.kind == Kind::Write && event.size == FOUND_LATER)
     }
 
     fn is_here(&self, event: &Event) -> bool {
