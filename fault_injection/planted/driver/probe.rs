@@ -14,7 +14,7 @@ pub enum How {
     Kill,
     /// Everything since the last fence is lost.
     Drop,
-    /// A thousand random sets of lines a recording.
+    /// A thousand random sets of lines a workload, one at each crash point at least.
     Lines,
 }
 
@@ -40,6 +40,8 @@ pub struct Probe {
     pub found: u64,
     pub executions: u64,
     workload: &'static str,
+    /// Of the random samples that a workload has.
+    samples_left: u64,
 }
 
 impl Probe {
@@ -50,6 +52,7 @@ impl Probe {
             found: 0,
             executions: 0,
             workload: "",
+            samples_left: 0,
         }
     }
 
@@ -65,6 +68,7 @@ impl Probe {
 
     pub fn run(&mut self, name: &'static str, workload: fn(&mut Probe)) {
         self.workload = name;
+        self.samples_left = SAMPLES;
         let outcome = catch_unwind(AssertUnwindSafe(|| workload(self)));
         if let Err(panic) = outcome {
             let text = panic.downcast_ref::<String>().cloned();
@@ -119,7 +123,8 @@ impl Probe {
     ) {
         let mut points = 0;
         recording.each_crash_point(|_, _| points += 1);
-        let each = SAMPLES.div_ceil(points);
+        let each = self.samples_left.div_ceil(points).max(1);
+        self.samples_left = self.samples_left.saturating_sub(each * points);
         recording.each_crash_point(|point, cut| {
             if self.done() {
                 return;

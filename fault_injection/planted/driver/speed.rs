@@ -7,6 +7,7 @@ use everline::engine::CreateOptions;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Explorer, Report};
 
+use crate::clock::Clock;
 use crate::crash_world::alphabet::Random;
 use crate::crash_world::{Op, judge, record, recover};
 use crate::regions;
@@ -26,9 +27,9 @@ pub fn measured(seconds: &str) -> ExitCode {
         let begun = Instant::now();
         let (mut executions, mut spent) = (0, Duration::ZERO);
         for seed in 0.. {
-            let before = Instant::now();
+            let clock = Clock::start();
             let report = explore(seed);
-            spent += before.elapsed();
+            spent += clock.elapsed();
             executions += report.executions;
             if !report.is_clean() {
                 println!("found\tspeed\t{name}: {report}");

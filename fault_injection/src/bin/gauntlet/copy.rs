@@ -88,6 +88,8 @@ impl Copy {
                 &self.read(&format!("{driver}/{entry}"))?,
             )?;
         }
+        let clock = self.read("fault_injection/src/bin/gauntlet/clock.rs")?;
+        self.put("driver/clock.rs", &clock)?;
         for name in self.list(WORLD)? {
             self.put(
                 &format!("driver/crash_world/{name}"),

@@ -16,6 +16,7 @@
 //!
 //! Exit code 0 only where everything ran and nothing failed.
 
+mod clock;
 mod controls;
 mod copy;
 mod edits;

@@ -6,6 +6,8 @@ use everline::media::Media;
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 use everline_crash::{CrashMedia, Explorer};
 
+use crate::clock::Clock;
+
 const DONE: u64 = 0;
 const ENTRY: u64 = 64;
 const PAIRS: u64 = 32;
@@ -87,7 +89,7 @@ pub fn structure(time: Duration) -> Result<(u64, Duration), String> {
             add(&media, generation);
             media.ack(generation);
         }
-        let before = Instant::now();
+        let clock = Clock::start();
         let report =
             Explorer::new()
                 .seed(seed)
@@ -100,7 +102,7 @@ pub fn structure(time: Duration) -> Result<(u64, Duration), String> {
                         other => Err(format!("{acked} acknowledged, {other:?} found")),
                     }
                 });
-        spent += before.elapsed();
+        spent += clock.elapsed();
         executions += report.executions;
         if !report.is_clean() {
             return Err(report.to_string());
