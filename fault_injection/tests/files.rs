@@ -611,6 +611,19 @@ fn on_ext4_the_length_does_not_lead_new_blocks() {
 }
 
 #[test]
+fn on_ext4_a_length_that_was_set_is_there_with_any_later_name() {
+    let work = |_: &CrashDisk| {
+        let file = made("new", b"");
+        file.set_len(512).expect("room");
+        fs::rename("new", "f").expect("is there");
+    };
+    assert_eq!(reach_ext4(work, &["f"]), set(&["-", "0"]));
+    assert_eq!(reach(work, &["f"]), set(&["-", "", "0"]));
+    let cut = |disk: &CrashDisk| durable(disk, 2 * SECTOR).set_len(10).expect("shorter");
+    assert_eq!(reach_ext4(cut, &["f"]), set(&["a"]));
+}
+
+#[test]
 fn on_ext4_a_file_that_replaces_another_is_written_first() {
     let seen = reach_ext4(|disk| replaced(disk, false, false), &["f"]);
     assert_eq!(seen, set(&["a", "b"]));
