@@ -81,8 +81,8 @@ fn main() {
             transaction(&media, number * 7 % LANES, number + 1);
             media.ack(number);
         }
-        let recording = media.recording();
         let recorded = began.elapsed();
+        let recording = media.recording();
         let began = Instant::now();
         let report = Explorer::new()
             .nested_depth(nested)

@@ -40,6 +40,9 @@ pub(crate) enum Kind {
     Kill,
 }
 
+/// The `size` of a bulk store that a barrier found after it was made: its place is the barrier's.
+pub(crate) const FOUND_LATER: u8 = 1;
+
 /// One event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {

@@ -13,6 +13,7 @@ use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
 use crate::report::{Point, PointKind, PortabilityNote, Report};
 use crate::search::{Search, quietly, stores};
+use crate::suggest;
 
 /// What a medium holds before anything is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -39,6 +40,7 @@ pub struct Explorer {
     pub(crate) memory_limit: usize,
     pub(crate) idempotent: bool,
     portability_notes: bool,
+    suggest: bool,
     pub(crate) base: Base,
 }
 
@@ -57,6 +59,7 @@ impl Default for Explorer {
             memory_limit: 1 << 30,
             idempotent: true,
             portability_notes: true,
+            suggest: true,
             base: Base::Zero,
         }
     }
@@ -109,6 +112,9 @@ impl Explorer {
         /// Whether a clean result that rests on the order of stores to one line is tried without it, for
         /// [`Report::portability`].
         portability_notes: bool,
+        /// Whether a flush or fence that prevents the first violation is looked for, by exploring again with it: some
+        /// two dozen explorations as far as the violation, and one or a few of the whole.
+        suggest: bool,
         /// What the medium of [`Explorer::check`] holds at first.
         base: Base,
     }
@@ -121,12 +127,16 @@ impl Explorer {
         recover: impl Fn(&CrashMedia) -> O,
         allowed: impl Fn(&Point<'_>, &O) -> Result<(), String>,
     ) -> Report {
-        let media = match self.base {
-            Base::Zero => CrashMedia::new(len),
-            Base::Dirty => CrashMedia::dirty(len),
-        };
+        let media = self.medium(len);
         work(&media);
         self.explore(&media.recording(), recover, allowed)
+    }
+
+    pub(crate) fn medium(&self, len: ByteLen) -> CrashMedia {
+        match self.base {
+            Base::Zero => CrashMedia::new(len),
+            Base::Dirty => CrashMedia::dirty(len),
+        }
     }
 
     /// Explores every crash point of `recording`: `recover` opens each crashed medium and answers what it found,
@@ -142,6 +152,19 @@ impl Explorer {
     ) -> Report {
         let mut report = self.explore_under(recording, &recover, &allowed);
         report.portability = self.portability(recording, &report, &recover, &allowed);
+        if let Some(first) = report.violations.first_mut().filter(|_| self.suggest) {
+            first.advice = suggest::seek(first, recording, |edited, all_kills| {
+                let again = self.clone().stop_at_first(true);
+                let kills = if all_kills {
+                    usize::MAX
+                } else {
+                    self.kill_steps
+                };
+                again
+                    .kill_steps(kills)
+                    .explore_under(edited, &recover, &allowed)
+            });
+        }
         report
     }
 

@@ -2,32 +2,28 @@
 //! a killed process, or a cut inside the recovery after it can leave.
 //!
 //! A workload runs on a [`CrashMedia`]; an [`Explorer`] then opens every crash state that recovery can tell apart and
-//! asks an oracle about each. A structure needs a dozen lines. This one acknowledges a counter and its copy, and
-//! forgets that the two lie in different lines; the laboratory finds it and names the lost store:
+//! asks an oracle about each. A structure needs a dozen lines. This one stores a value and a flag that says it is valid,
+//! and makes only the flag durable; the laboratory finds it, names the lost store, and prints the line to mend:
 //!
 //! ```
 //! use everline::media::Media;
-//! use everline::persist::{View, fence};
-//! use everline::units::{ByteLen, ByteOffset};
+//! use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 //! use everline_crash::Explorer;
 //!
-//! let (counter, copy) = (ByteOffset::new(0), ByteOffset::new(64));
+//! let (value, valid) = (ByteOffset::new(0), ByteOffset::new(64));
 //! let report = Explorer::new().check(
 //!     ByteLen::new(4096),
 //!     |media| {
-//!         media.store64(counter, 1);
-//!         media.store64(copy, 1); // not flushed: the line that is wrong
-//!         fence(View::new(media).store64(counter, 1).expect("inside").flush()).expect("no fault asked for");
-//!         media.ack(1);
+//!         media.store64(value, 7); // not flushed: the line that is wrong
+//!         media.store64(valid, 1);
+//!         media.flush(LineRange::covering(ByteRange::at(64, 8).expect("small")));
+//!         media.fence().expect("no fault asked for");
 //!     },
-//!     |media| (media.load64(counter), media.load64(copy)),
-//!     |point, seen| match (point.acked, *seen) {
-//!         ([1], (1, 1)) | ([], _) => Ok(()),
-//!         (acked, seen) => Err(format!("{acked:?} was acknowledged, {seen:?} is left")),
-//!     },
+//!     |media| (media.load64(valid) == 1).then(|| media.load64(value)),
+//!     |_, seen| if *seen == Some(0) { Err("valid, and the value is lost".into()) } else { Ok(()) },
 //! );
-//! let lost = &report.violations[0].words.last().expect("a word").lost;
-//! assert!(lost[0].line() > 0, "{}", report.violations[0]);
+//! let told = report.violations[0].to_string();
+//! assert!(told.contains("would be prevented by: flush 0x0, and fence, after "), "{told}");
 //! ```
 //!
 //! The model is *word-subset*: after a cut each aligned 8-byte word holds, independently, any value stored to it since
@@ -35,6 +31,11 @@
 //! See [`CrashMedia`] for faults, kills and concrete cuts, [`Explorer`] for what is explored, [`Report`] for what a
 //! result rests on, [`Replay`] for running one state again.
 #![forbid(unsafe_code)]
+
+/// The examples of README.md run too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod cost;
 mod event;
@@ -44,11 +45,13 @@ pub mod fs;
 mod lab;
 mod media;
 mod model;
+pub mod raw;
 mod record;
 mod replay;
 mod report;
 mod search;
 mod subject;
+mod suggest;
 mod trie;
 mod verify;
 
@@ -57,9 +60,11 @@ pub use event::on_thread;
 pub use explore::{Base, Explorer};
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;
+pub use raw::{RawRegion, Undeclared};
 pub use record::{Cut, Recording};
 pub use replay::{Replay, ReplayError, ReplayStep};
 pub use report::{Point, PointKind, PortabilityNote, Report, Violation, Word};
 pub use subject::{
     Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
 };
+pub use suggest::{Advice, Suggestion};

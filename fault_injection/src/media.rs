@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use everline::units::{ByteLen, ByteOffset, ByteRange};
 
-use crate::event::{Kind, Log};
+use crate::event::{Kind, Log, Place};
 use crate::lab::Lab;
 use crate::model::Nature;
 use crate::record::{Cut, Recorder, Recording};
@@ -368,6 +368,18 @@ impl CrashMedia {
         if !bytes.is_empty() {
             inner.lay(at.get(), bytes);
             inner.log().push_bytes(kind, at.get(), bytes, place);
+        }
+    }
+
+    /// An unordered store that was made somewhere before `place`, or there; `found` says which.
+    pub(crate) fn store_found(&self, at: ByteOffset, bytes: &[u8], found: u8, place: Place) {
+        let mut inner = self.lock();
+        inner.check(at.get(), bytes.len() as u64);
+        inner.lay(at.get(), bytes);
+        let log = inner.log();
+        log.push_bytes(Kind::Write, at.get(), bytes, place);
+        if let Some(event) = log.events.last_mut() {
+            event.size = found;
         }
     }
 }

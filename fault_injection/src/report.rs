@@ -8,6 +8,7 @@ use everline::units::ByteOffset;
 
 use crate::model::CrashModel;
 use crate::replay::Replay;
+use crate::suggest::Advice;
 
 /// What is about to happen where the power goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,6 +98,9 @@ pub struct Violation {
     pub observation: String,
     /// The words that made the difference.
     pub words: Vec<Word>,
+    /// Which flush or fence prevents it; of the first violation, where
+    /// [`Explorer::suggest`](crate::Explorer::suggest) asks for it.
+    pub advice: Option<Advice>,
     /// How to get there again.
     pub replay: Replay,
     /// The seed of the exploration.
@@ -148,6 +152,9 @@ impl Violation {
         }
         if self.words.len() > SHOWN_WORDS {
             writeln!(f, "  and {} more words", self.words.len() - SHOWN_WORDS)?;
+        }
+        if let Some(advice) = &self.advice {
+            writeln!(f, "  {advice}")?;
         }
         Ok(())
     }

@@ -163,6 +163,7 @@ where
             reason,
             observation,
             words,
+            advice: None,
             replay: Replay { steps },
             seed: self.config.seed,
         });
