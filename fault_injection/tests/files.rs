@@ -310,17 +310,43 @@ fn a_file_cut_short_may_be_longer_or_zeroed_until_synced() {
 }
 
 #[test]
-fn what_was_cut_off_does_not_come_back() {
+fn a_file_made_over_another_may_keep_its_length_or_its_data() {
     let seen = reach(
         |disk| {
-            let file = durable(disk, 2 * SECTOR);
-            file.set_len(10).expect("shorter");
-            file.set_len(2 * SECTOR as u64).expect("room");
-            sync(&file);
+            durable(disk, 4);
+            made("f", b"");
         },
         &["f"],
     );
-    assert_eq!(seen, set(&["a0"]));
+    assert_eq!(seen, set(&["a", "0", ""]));
+}
+
+#[test]
+fn what_was_cut_off_does_not_come_back() {
+    let disk = on(DiskOptions::new(), |disk| {
+        let file = durable(disk, 2 * SECTOR);
+        file.set_len(10).expect("shorter");
+        file.set_len(2 * SECTOR as u64).expect("room");
+        sync(&file);
+    });
+    let count = |_: &CrashDisk| {
+        let bytes = fs::read("f").expect("durable");
+        let old = bytes.iter().filter(|byte| **byte == b'a').count();
+        format!("{old} of {}", bytes.len())
+    };
+    assert_eq!(explored(&disk, count, at_the_end), set(&["10 of 1024"]));
+}
+
+#[test]
+fn a_sync_covers_every_sector_of_a_new_file() {
+    for sectors in [1, 7, 8, 15, 16] {
+        let disk = on(DiskOptions::new(), |disk| {
+            sync(&made("f", &vec![b'a'; sectors * SECTOR]));
+            sync_root(disk);
+        });
+        let left = disk.cut(Cut::AllLost);
+        assert_eq!(left.enter(|| seen("f")), "a", "{sectors} sectors");
+    }
 }
 
 // Failed syncs and full disks.
@@ -525,6 +551,24 @@ fn a_move_to_another_directory_is_at_either_or_both_and_never_in_neither() {
     assert_eq!(seen, set(&["a a", "- a"]));
     let seen = reach(|disk| moved_to_another(disk, &["d", "/"]), &paths);
     assert_eq!(seen, set(&["- a"]));
+}
+
+#[test]
+fn a_file_whose_move_was_lost_stays_when_another_is_moved_there() {
+    let disk = on(DiskOptions::new(), |disk| {
+        made("g", b"g");
+        moved_to_another(disk, &["/"]);
+    });
+    let recover = |disk: &CrashDisk| {
+        // Not there where an earlier recovery has moved it.
+        if disk.exists("g") {
+            fs::rename("g", "d/g").expect("is there");
+        }
+        let places = ["f", "d/f"].map(|path| disk.exists(path));
+        format!("{}", places.contains(&true))
+    };
+    let first = |point: &Point<'_>| point.depth == 0 && point.kind == PointKind::End;
+    assert_eq!(explored(&disk, recover, first), set(&["true"]));
 }
 
 #[test]
