@@ -7,37 +7,8 @@ mod crash_world;
 
 use std::collections::BTreeSet;
 
+use crash_world::known_lints::{KNOWN, is_known};
 use crash_world::{Op, create, medium, record, tiny};
-use everline_crash::{Lint, LintKind};
-
-/// Kind, file, and why it is so.
-const KNOWN: [(LintKind, &str, &str); 5] = [
-    (
-        LintKind::UnflushedAtAck,
-        "src/tx/commit.rs",
-        "the committed record holds the bytes; their homes are flushed at the next checkpoint",
-    ),
-    (
-        LintKind::UnflushedAtAck,
-        "src/tx/undo/snapshot.rs",
-        "stores in place are in the committed record too",
-    ),
-    (
-        LintKind::UnflushedAtAck,
-        "src/log/replay.rs",
-        "what an abort put back is in the log until the next checkpoint",
-    ),
-    (
-        LintKind::RedundantFlush,
-        "src/log/checkpoint.rs",
-        "records that share a line have it flushed once each",
-    ),
-    (
-        LintKind::CleanFlush,
-        "src/tx/commit.rs",
-        "a covered range is flushed whole, lines that were not stored to included",
-    ),
-];
 
 fn alphabet() -> Vec<Op> {
     let put_fresh = |slot, bytes, fill| Op::PutFresh { slot, bytes, fill };
@@ -67,12 +38,6 @@ fn alphabet() -> Vec<Op> {
     ]
 }
 
-fn in_known(lint: &Lint) -> Option<usize> {
-    KNOWN
-        .iter()
-        .position(|(kind, file, _)| lint.kind == *kind && lint.place.file().ends_with(file))
-}
-
 #[test]
 fn j7_the_lints_of_the_engine_are_those_that_are_known() {
     let mut met = BTreeSet::new();
@@ -82,7 +47,7 @@ fn j7_the_lints_of_the_engine_are_those_that_are_known() {
     for ops in alone.chain([twice]) {
         let (recording, _states) = record(medium(), &tiny(), &ops);
         for lint in recording.lints() {
-            let known = in_known(&lint);
+            let known = is_known(&lint);
             assert!(known.is_some(), "{ops:?}: {:?} {lint}", lint.kind);
             met.extend(known);
         }
@@ -117,7 +82,7 @@ fn j7_making_a_pool_fences_nothing_for_nothing() {
     drop(create(media.clone(), &tiny()));
     let lints = media.recording().lints();
     assert!(
-        lints.iter().all(|lint| in_known(lint).is_some()),
+        lints.iter().all(|lint| is_known(lint).is_some()),
         "{lints:#?}"
     );
 }

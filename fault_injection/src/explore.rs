@@ -11,7 +11,7 @@ use crate::media::CrashMedia;
 use crate::model::{AMBIGUOUS, CrashModel, ERAS, KEY};
 use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
-use crate::report::{Point, PointKind, PortabilityNote, Report};
+use crate::report::{Point, PointKind, PortabilityNote, Report, Violation};
 use crate::search::{Search, quietly, stores};
 use crate::suggest;
 
@@ -152,20 +152,31 @@ impl Explorer {
     ) -> Report {
         let mut report = self.explore_under(recording, &recover, &allowed);
         report.portability = self.portability(recording, &report, &recover, &allowed);
-        if let Some(first) = report.violations.first_mut().filter(|_| self.suggest) {
-            first.advice = suggest::seek(first, recording, |edited, all_kills| {
-                let again = self.clone().stop_at_first(true);
+        if let Some(first) = report.violations.first_mut() {
+            self.advise(first, recording, &recover, &allowed);
+        }
+        report
+    }
+
+    /// Looks for the flush or fence that prevents `violation`, where that is asked for.
+    pub(crate) fn advise<O: Clone + Eq + Debug>(
+        &self,
+        violation: &mut Violation,
+        recording: &Recording,
+        recover: &impl Fn(&CrashMedia) -> O,
+        allowed: &impl Fn(&Point<'_>, &O) -> Result<(), String>,
+    ) {
+        if self.suggest {
+            violation.advice = suggest::seek(violation, recording, |edited, all_kills| {
                 let kills = if all_kills {
                     usize::MAX
                 } else {
                     self.kill_steps
                 };
-                again
-                    .kill_steps(kills)
-                    .explore_under(edited, &recover, &allowed)
+                let again = self.clone().stop_at_first(true).kill_steps(kills);
+                again.explore_under(edited, recover, allowed)
             });
         }
-        report
     }
 
     /// What would fail on media that keep no order within a line, where the result rests on that order.

@@ -14,7 +14,8 @@ mod decide;
 pub(crate) use decide::{Decided, Decision, Policy, pick};
 
 use crate::event::{Kind, Log, Place};
-use crate::model::{AMBIGUOUS, KEY, Model, merge, word_of};
+use crate::faults::Poison;
+use crate::model::{AMBIGUOUS, KEY, Model, POISONED, merge, word_of};
 use crate::trie::{Step, Trie, mix};
 use crate::verify::RangeChoices;
 
@@ -80,6 +81,7 @@ pub(crate) struct Lab {
     /// What words held at the first crash point; executions are told apart by how they differ from it.
     origin: Vec<u64>,
     pub fingerprint: u64,
+    pub poison: Poison,
 }
 
 impl Lab {
@@ -113,6 +115,7 @@ impl Lab {
             approximated: false,
             seed,
             fingerprint: 0,
+            poison: Poison::default(),
         }
     }
 
@@ -172,6 +175,9 @@ impl Lab {
     }
 
     fn first_read(&mut self, cell: u32) {
+        if self.model.flags[cell as usize] & POISONED != 0 {
+            self.meet_poison(cell);
+        }
         self.mark_read(cell);
         self.strayed |= !self.trie.expect(self.cursor, Step::Read(cell));
         if self.model.flags[cell as usize] & AMBIGUOUS != 0 {
@@ -293,6 +299,14 @@ impl Lab {
         self.model.flags[at] &= !AMBIGUOUS;
         self.model.image[at] = value;
         self.stamps[at] = self.run;
+        if flags & POISONED != 0 && self.store_to_poison(cell) {
+            self.stamps[at] = 0;
+        }
+    }
+
+    /// What lies there may have to be read anew.
+    pub(crate) fn forget_touched(&mut self, cells: std::ops::Range<u32>) {
+        self.stamps[cells.start as usize..cells.end as usize].fill(0);
     }
 
     pub(crate) fn set_len(&mut self, len: u64, place: Place) {

@@ -40,8 +40,11 @@ mod readme {}
 mod cost;
 mod event;
 mod explore;
+mod export;
+mod faults;
 pub mod files;
 pub mod fs;
+mod images;
 mod lab;
 mod media;
 mod model;
@@ -52,12 +55,18 @@ mod report;
 mod search;
 mod subject;
 mod suggest;
+mod threads;
 mod trie;
 mod verify;
 
 pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
+pub use export::UnfitPath;
+pub use faults::{
+    Answer, Fault, FaultPlan, FaultReport, FaultViolation, Faulted, FenceFaults, Judged, Poisoned,
+};
+pub use images::CrashPoint;
 pub use media::{CrashMedia, CrashSyncError};
 pub use model::CrashModel;
 pub use raw::{RawRegion, Undeclared};
@@ -68,3 +77,4 @@ pub use subject::{
     Account, Choices, Fate, Finding, Medium, Observed, Oracle, Replayed, Subject, Summary, Trials,
 };
 pub use suggest::{Advice, Suggestion};
+pub use threads::{Interleaving, Race, Shared, Threads};

@@ -11,6 +11,7 @@ use crate::event::{Kind, Log, Place};
 use crate::lab::Lab;
 use crate::model::Nature;
 use crate::record::{Cut, Recorder, Recording};
+use crate::threads::{Call, turn};
 
 /// A fence that was made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,12 @@ impl CrashMedia {
         }
     }
 
+    /// What `recorder` stands for, under a new handle.
+    pub(crate) fn of_recorder(recorder: Recorder) -> Self {
+        let zero = recorder.nature.fresh == 0;
+        Self::of(Inner::Recorder(Box::new(recorder)), zero)
+    }
+
     pub(crate) fn of_lab(lab: Lab, nature: Nature) -> Self {
         Self::of(Inner::Lab(Box::new(lab)), nature.fresh == 0)
     }
@@ -161,6 +168,7 @@ impl CrashMedia {
 
     #[track_caller]
     fn note(&self, kind: Kind, value: u64) {
+        turn(Call::Note);
         let place = Location::caller();
         self.lock().log().push(kind, 0, 0, value, place);
     }
@@ -238,6 +246,14 @@ impl CrashMedia {
         let mut recorder = Recorder::new(image, nature);
         recorder.line_ordered.clone_from(&recording.line_ordered);
         Self::of(Inner::Recorder(Box::new(recorder)), nature.fresh == 0)
+    }
+
+    pub(crate) fn fences(&self) -> u64 {
+        self.with_recorder(|recorder| recorder.fences)
+    }
+
+    pub(crate) fn events_so_far(&self) -> usize {
+        self.lock().log().events.len()
     }
 
     /// Runs `work` so that an exploration takes no crash point in it and none after it sees what it stored.
@@ -327,6 +343,10 @@ impl Inner {
 impl CrashMedia {
     #[track_caller]
     fn load(&self, at: ByteOffset, size: u64) -> u64 {
+        turn(Call::Load {
+            at: at.get(),
+            len: size,
+        });
         let mut inner = self.lock();
         inner.check_word(at.get(), size);
         inner.load(at.get(), size)
@@ -334,6 +354,7 @@ impl CrashMedia {
 
     #[track_caller]
     fn store(&self, at: ByteOffset, size: u8, value: u64) {
+        turn(Call::Store);
         let place = Location::caller();
         let mut inner = self.lock();
         inner.check_word(at.get(), u64::from(size));
@@ -344,6 +365,7 @@ impl CrashMedia {
     /// One locked step: `next` answers what to store, if anything.
     #[track_caller]
     fn modify(&self, at: ByteOffset, next: impl FnOnce(u64) -> Option<u64>) -> u64 {
+        turn(Call::Rmw);
         let place = Location::caller();
         let mut inner = self.lock();
         inner.check_word(at.get(), 8);
@@ -362,6 +384,7 @@ impl CrashMedia {
 
     #[track_caller]
     fn bulk(&self, kind: Kind, at: ByteOffset, bytes: &[u8]) {
+        turn(Call::Store);
         let place = Location::caller();
         let mut inner = self.lock();
         inner.check(at.get(), bytes.len() as u64);

@@ -34,6 +34,8 @@ use order::Residue;
 pub(crate) const KEY: u8 = 1;
 /// The word has several possible values and none has been chosen.
 pub(crate) const AMBIGUOUS: u8 = 2;
+/// The word cannot be loaded.
+pub(crate) const POISONED: u8 = 128;
 
 /// A value stored to a word and not yet durable.
 #[derive(Clone, Copy, Debug)]

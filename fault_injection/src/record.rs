@@ -72,6 +72,27 @@ pub enum Cut<'a> {
     Keep(&'a dyn Fn(everline::units::ByteOffset) -> bool),
 }
 
+impl Cut<'_> {
+    /// The bytes that this cut leaves of `model`.
+    pub(crate) fn image(&self, model: &Model) -> Vec<u8> {
+        model.image_bytes(|at, choices| {
+            let (newest, oldest) = (choices[0], choices[choices.len() - 1]);
+            match self {
+                Cut::AllLost => oldest,
+                Cut::AllKept => newest,
+                Cut::Seeded(seed) => choices[(mix(seed ^ mix(at)) % choices.len() as u64) as usize],
+                Cut::Keep(keep) => {
+                    let line = everline::units::round_down(at, everline::units::FLUSH_LINE);
+                    match keep(everline::units::ByteOffset::new(line)) {
+                        true => newest,
+                        false => oldest,
+                    }
+                }
+            }
+        })
+    }
+}
+
 impl std::fmt::Debug for Cut<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -168,20 +189,9 @@ impl Recorder {
 
     /// The bytes that a cut now leaves.
     pub(crate) fn crashed(&mut self, cut: &Cut<'_>) -> Vec<u8> {
-        let model = self.folded();
         match cut {
-            Cut::AllLost => model.image_bytes(|_, choices| choices[choices.len() - 1]),
             Cut::AllKept => self.live.clone(),
-            Cut::Seeded(seed) => model.image_bytes(|at, choices| {
-                choices[(mix(seed ^ mix(at)) % choices.len() as u64) as usize]
-            }),
-            Cut::Keep(keep) => model.image_bytes(|at, choices| {
-                let line = everline::units::round_down(at, everline::units::FLUSH_LINE);
-                match keep(everline::units::ByteOffset::new(line)) {
-                    true => choices[0],
-                    false => choices[choices.len() - 1],
-                }
-            }),
+            cut => cut.image(self.folded()),
         }
     }
 

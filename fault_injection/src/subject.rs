@@ -10,6 +10,7 @@
 //! U2  a workload is a list of choices, so that a line of text holds it and a shorter one is made by leaving some out.
 //! U3  nothing counts as sound that did not run: a summary without executions is not clean.
 
+mod again;
 mod choices;
 mod examine;
 mod finding;
@@ -30,15 +31,21 @@ use everline::units::ByteLen;
 use crate::explore::Base;
 use crate::media::CrashMedia;
 
+pub use again::Replayed;
 pub use choices::Choices;
 pub use finding::{Fate, Finding, Oracle};
 pub use observe::{Account, Observed};
 pub use summary::Summary;
-pub use trials::{Replayed, Trials};
+pub use trials::Trials;
 
+pub(crate) use again::Again;
+pub(crate) use examine::{plainest, well_and};
+pub(crate) use judge::Judge;
+pub(crate) use line::Fields;
+pub(crate) use lives::standing;
 pub(crate) use observe::observe;
 pub(crate) use order::Order;
-pub(crate) use record::FORMAT;
+pub(crate) use record::{FORMAT, clean, hash_of};
 
 /// What an engine stores on: a [`CrashMedia`], or something that is built on one.
 pub trait Medium: Clone {

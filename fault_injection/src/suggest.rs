@@ -34,6 +34,8 @@ pub struct Suggestion {
     pub place: &'static Location<'static>,
     /// The stores that the flush is for.
     pub stores: Vec<&'static Location<'static>>,
+    /// Whether what is stored is called by name, as in files: then flush and fence are one sync.
+    pub sync: bool,
     /// Whether the whole recording is clean with it; if not, then up to the crash point of this violation, and others
     /// come after it.
     pub whole: bool,
@@ -56,11 +58,11 @@ impl fmt::Display for Advice {
             Advice::Insert(suggestion) => suggestion.fmt(f),
             Advice::NoneOf(0) => write!(
                 f,
-                "no flush or fence in the workload prevents it: nothing that it stored was lost here"
+                "no flush, fence or sync in the workload prevents it: nothing that it stored was lost here"
             ),
             Advice::NoneOf(tried) => write!(
                 f,
-                "no single flush or fence in the workload prevents it ({tried} tried): look at the order of its \
+                "no single flush, fence or sync in the workload prevents it ({tried} tried): look at the order of its \
                  stores, at what is stored in one piece, or at recovery"
             ),
         }
@@ -70,6 +72,15 @@ impl fmt::Display for Advice {
 impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "would be prevented by: ")?;
+        if self.sync {
+            let changed: Vec<String> = self.stores.iter().map(|place| place.to_string()).collect();
+            write!(f, "sync what is changed at {}", changed.join(" and "))?;
+            match self.before {
+                true => write!(f, ", before {}", self.place)?,
+                false => write!(f, " right after it")?,
+            }
+            return self.tell_trial(f);
+        }
         if let Some(first) = self.flush.first() {
             write!(f, "flush {:#x}", first.get())?;
             if let Some(last) = self.flush.last().filter(|last| last != &first) {
@@ -92,6 +103,12 @@ impl fmt::Display for Suggestion {
             };
             write!(f, "{stop} {store}")?;
         }
+        self.tell_trial(f)
+    }
+}
+
+impl Suggestion {
+    fn tell_trial(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let covered = if self.exhaustive { "" } else { " in part" };
         match self.whole {
             true => write!(f, " (verified by exploring again{covered})"),
@@ -117,7 +134,11 @@ pub(crate) fn seek(
     if killed && violation.event > EVENTS_WITH_KILLS {
         return None;
     }
-    let candidates = candidates(violation, recording);
+    let mut candidates = candidates(violation, recording);
+    if recording.names.is_some() {
+        // Who writes files can only sync what was written.
+        candidates.retain(|edit| edit.fence && !edit.stores.is_empty());
+    }
     let mut up_to_here = None;
     for edit in &candidates {
         let edited = edit.applied(recording, violation.event);
@@ -150,6 +171,7 @@ impl Edit {
             before: self.at == Where::Before || self.follows_a_find(recording),
             place: self.place,
             stores: self.stores.clone(),
+            sync: recording.names.is_some(),
             whole,
             exhaustive,
         }

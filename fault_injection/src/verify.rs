@@ -44,6 +44,9 @@ impl Lab {
         let shift = self.model.shift;
         let first = (at >> shift) as u32;
         let last = ((at + len - 1) >> shift) as u32;
+        if let Some(cell) = self.first_poisoned(at, len) {
+            self.meet_poison(cell);
+        }
         let cells: Box<[u32]> = (first..=last)
             .filter(|cell| self.model.flags[*cell as usize] & (KEY | AMBIGUOUS) != 0)
             .filter(|cell| !self.is_touched(*cell))

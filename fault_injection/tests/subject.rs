@@ -599,3 +599,12 @@ fn a_given_workload_is_shrunk_to_its_own_operations() {
     let replayed = trials.replay(&finding.line, &ops).expect("its own line");
     assert_eq!(replayed.verdict, Err(finding.reason.clone()));
 }
+
+#[test]
+fn a_finding_says_which_fence_prevents_it() {
+    let explorer = Explorer::new();
+    let trials = explorer.subject::<Counters<FORGETS_AFTER_RECOVERY>>();
+    let told = trials.all(3).finding().to_string();
+    let fence = format!("would be prevented by: fence after {}:", file!());
+    assert!(told.contains(&fence), "{told}");
+}

@@ -2,6 +2,7 @@
 
 use everline::media::Media;
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
+use everline_crash::files::DiskOptions;
 use everline_crash::{Advice, CrashMedia, Explorer, Point, PointKind, Report, Suggestion};
 
 const LEN: ByteLen = ByteLen::new(4096);
@@ -353,4 +354,30 @@ fn who_does_not_want_suggestions_gets_none() {
     let (report, _) = undo::report(&Explorer::new().suggest(false), "m01");
     assert!(report.violations[0].advice.is_none());
     assert!(!report.to_string().contains("prevent"), "{report}");
+}
+
+#[test]
+fn code_that_writes_files_is_told_what_to_sync() {
+    let written = line!() + 2;
+    let replace = |path: &str, text: &str| {
+        everline_crash::fs::write("new", text).expect("no fault asked for");
+        everline_crash::fs::rename("new", path).expect("no fault asked for");
+    };
+    let report = Explorer::new().check_files(
+        DiskOptions::new(),
+        |_| replace("settings", "young"),
+        |_| everline_crash::fs::read_to_string("settings").ok(),
+        |_, seen| match seen.as_deref() {
+            None | Some("young") => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
+    let found = suggested(&report);
+    assert_eq!(
+        (found.place.line(), found.sync),
+        (written, true),
+        "{report}"
+    );
+    let told = format!("sync what is changed at {}:{written}:", file!());
+    assert!(report.to_string().contains(&told), "{report}");
 }

@@ -471,7 +471,8 @@ fn free_word<M: Media>(
     let slab_at = pool.geometry().slab_at(slab);
     for word in 0..shape.bitmap_words {
         let at = SlabHeader::bitmap_word_at(slab_at, word);
-        let free = !pool.media().load64(at) & shape.valid_bits(word) & !state.reserved.of(at);
+        let unsettled = state.reserved.of(at) | state.freeing.of(at);
+        let free = !pool.media().load64(at) & shape.valid_bits(word) & !unsettled;
         if free != 0 {
             return Ok(Some(CachedWord {
                 free,

@@ -86,6 +86,12 @@ pub(super) fn is_head<M: Media>(pool: &Pool<M>, slab: u64) -> bool {
     bit(pool, pool.geometry().head_word_at(slab), slab)
 }
 
+/// Whether the free of the run that begins at `slab` is not settled (H3).
+fn is_being_freed<M: Media>(pool: &Pool<M>, state: &HeapState, slab: u64) -> bool {
+    let word = pool.geometry().head_word_at(slab);
+    state.freeing.of(word) >> (slab % 64) & 1 == 1
+}
+
 /// What the run that begins at `slab` is, at home.
 pub(super) fn entry<M: Media>(pool: &Pool<M>, slab: u64) -> Result<MapEntryKind, Corrupt> {
     let at = pool.geometry().entry_at(slab);
@@ -110,7 +116,11 @@ impl Heap {
         };
         let slab_at = geometry.slab_at(slab);
         let bits = SlabHeader::range(geometry, slab, shape);
-        if state.reserved.any_in(bits.start(), bits.end()) {
+        let unsettled = [&state.reserved, &state.freeing];
+        if unsettled
+            .iter()
+            .any(|set| set.any_in(bits.start(), bits.end()))
+        {
             return Ok(false);
         }
         let word = |word| {
@@ -192,6 +202,7 @@ impl Heap {
         let mut lowest_free = None;
         while slab < end && found < count {
             if !is_used(pool, slab)
+                && !is_being_freed(pool, state, slab)
                 && !state
                     .runs
                     .as_slice()

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod alphabet;
+pub mod known_lints;
 pub mod sweep;
 
 use everline::alloc::Request;

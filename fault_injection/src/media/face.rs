@@ -7,6 +7,7 @@ use everline::units::{ByteLen, ByteOffset, ByteRange, FLUSH_LINE, LineRange};
 
 use super::{CrashMedia, CrashSyncError, Inner};
 use crate::event::Kind;
+use crate::threads::{Call, turn};
 
 impl Media for CrashMedia {
     type SyncError = CrashSyncError;
@@ -81,6 +82,10 @@ impl Media for CrashMedia {
 
     #[track_caller]
     fn read(&self, at: ByteOffset, into: &mut [u8]) {
+        turn(Call::Load {
+            at: at.get(),
+            len: into.len() as u64,
+        });
         let mut inner = self.lock();
         inner.check(at.get(), into.len() as u64);
         match &mut *inner {
@@ -103,6 +108,7 @@ impl Media for CrashMedia {
 
     #[track_caller]
     fn fill(&self, range: ByteRange, byte: u8) {
+        turn(Call::Store);
         let place = Location::caller();
         let (at, len) = (range.start().get(), range.len().get());
         let mut inner = self.lock();
@@ -124,6 +130,7 @@ impl Media for CrashMedia {
         if lines.is_empty() {
             return;
         }
+        turn(Call::Flush);
         let place = Location::caller();
         let mut inner = self.lock();
         // The last line of a medium may be cut short by its end.
@@ -138,6 +145,7 @@ impl Media for CrashMedia {
 
     #[track_caller]
     fn fence(&self) -> Result<(), CrashSyncError> {
+        turn(Call::Fence);
         let place = Location::caller();
         let mut inner = self.lock();
         inner.check(0, 0);
@@ -162,6 +170,7 @@ impl Media for CrashMedia {
 
     #[track_caller]
     fn set_len(&self, len: ByteLen) -> Result<(), SpaceError> {
+        turn(Call::Fence);
         let place = Location::caller();
         match &mut *self.lock() {
             Inner::Recorder(recorder) => recorder.set_len(len.get(), place),
@@ -172,6 +181,7 @@ impl Media for CrashMedia {
 
     #[track_caller]
     fn reaffirm(&self, range: ByteRange) {
+        turn(Call::Flush);
         let place = Location::caller();
         let (at, len) = (range.start().get(), range.len().get());
         let mut inner = self.lock();
@@ -185,6 +195,7 @@ impl Media for CrashMedia {
     #[track_caller]
     fn verify<C: Checksum>(&self, range: ByteRange, check: &mut C) -> bool {
         let (at, len) = (range.start().get(), range.len().get());
+        turn(Call::Load { at, len });
         let mut inner = self.lock();
         inner.check(at, len);
         match &mut *inner {

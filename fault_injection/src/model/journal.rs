@@ -30,7 +30,12 @@ impl Model {
         for index in 0..self.pending.len() {
             if self.pending[index].versions.iter().any(|v| v.nt) {
                 self.save(self.pending[index].cell);
+                let cell = self.pending[index].cell;
                 for version in &mut self.pending[index].versions {
+                    // W6: its buffers have drained into caches that survive.
+                    if version.nt && self.kind == super::CrashModel::Eadr {
+                        self.group.push((cell, version.seq));
+                    }
                     version.nt = false;
                 }
             }

@@ -123,15 +123,8 @@ pub(crate) fn examine<S: Subject>(
         after,
     } = recorded;
     let judge = Judge::of_new(base, order);
-    let acked = acks_of(&recording);
-    let well = Point {
-        event: recording.log.events.len(),
-        kind: PointKind::End,
-        depth: 0,
-        acked: &acked,
-        in_flight: &[],
-    };
-    if let Err(why) = judge.allowed(&well, &observe::<S>(&after)) {
+    let seen = observe::<S>(&after);
+    if let Err(why) = well_and(&recording, |point| judge.allowed(point, &seen)) {
         let reason = format!("{}: {why}", Oracle::Clean);
         return Some(Problem::without_crash::<S>(reason, &ops));
     }
@@ -169,10 +162,18 @@ pub(crate) fn examine<S: Subject>(
     None
 }
 
-fn acks_of(recording: &Recording) -> Vec<u64> {
+/// Asks about the point at which everything went well.
+pub(crate) fn well_and<R>(recording: &Recording, ask: impl FnOnce(&Point<'_>) -> R) -> R {
     let acks = recording.log.events.iter();
     let acks = acks.filter(|event| event.kind == crate::event::Kind::Ack);
-    acks.map(|event| event.value).collect()
+    let acked: Vec<u64> = acks.map(|event| event.value).collect();
+    ask(&Point {
+        event: recording.log.events.len(),
+        kind: PointKind::End,
+        depth: 0,
+        acked: &acked,
+        in_flight: &[],
+    })
 }
 
 fn explored<S: Subject>(
@@ -183,11 +184,15 @@ fn explored<S: Subject>(
     wanted: Option<Oracle>,
     summary: &mut Summary,
 ) -> Option<Problem> {
-    let report = explorer.explore(recording, observe::<S>, |point, seen| {
-        judge.allowed(point, seen)
-    });
+    let allowed = |point: &Point<'_>, seen: &_| judge.allowed(point, seen);
+    let searching = explorer.clone().suggest(false);
+    let report = searching.explore(recording, observe::<S>, allowed);
     summary.add(&report);
     let mut violation = plainest(&report, wanted)?.clone();
+    if wanted.is_some() {
+        // The workload is as short as it gets: now it is worth while to look for what mends it.
+        explorer.advise(&mut violation, recording, &observe::<S>, &allowed);
+    }
     // The making of the engine is no operation of its user.
     violation
         .acked

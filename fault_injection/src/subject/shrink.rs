@@ -34,7 +34,7 @@ pub(crate) fn shrink<S: Subject>(
     problem: Problem,
 ) -> Shrunk {
     let mut shrink: Shrink<'_, S> = Shrink {
-        quick: explorer.clone().stop_at_first(true),
+        quick: explorer.clone().stop_at_first(true).suggest(false),
         thorough: explorer.clone().violations_kept(CHOSEN_FROM),
         given,
         tries: 0,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Finding;
 use crate::report::Report;
+use crate::threads::Threads;
 
 /// What was run, how much of what was asked for, and what was found.
 #[derive(Clone, Debug, Default)]
@@ -14,10 +15,8 @@ pub struct Summary {
     pub planned: u64,
     /// Crashed and recovered engines that were worked on and crashed again.
     pub second_lives: u64,
-    /// Schedules of threads that ran; 0 where there was one thread.
-    pub schedules: u64,
-    /// Recordings that equalled an earlier one and were not explored again.
-    pub equal_recordings: u64,
+    /// What became of schedules, where there were threads.
+    pub threads: Option<Threads>,
     /// Crash points.
     pub crash_points: u64,
     /// Crash states that were recovered and judged.
@@ -62,7 +61,12 @@ impl Summary {
 
     /// Whether every planned workload ran, and every state of each was covered.
     pub fn is_exhaustive(&self) -> bool {
-        self.is_clean() && !self.drawn && self.workloads == self.planned && self.cut_short == 0
+        let threads = self.threads.as_ref();
+        self.is_clean()
+            && !self.drawn
+            && self.workloads == self.planned
+            && self.cut_short == 0
+            && threads.is_none_or(|threads| threads.whole && threads.strayed == 0)
     }
 
     /// Panics with the summary unless it is clean.
@@ -90,12 +94,8 @@ impl fmt::Display for Summary {
             let share = 100.0 * self.workloads as f64 / self.planned as f64;
             write!(f, " ({share:.1} %)")?;
         }
-        if self.schedules > 0 {
-            write!(
-                f,
-                ", {} schedules ({} of equal recordings)",
-                self.schedules, self.equal_recordings
-            )?;
+        if let Some(threads) = &self.threads {
+            write!(f, ", {threads}")?;
         }
         write!(
             f,

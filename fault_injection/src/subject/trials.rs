@@ -1,21 +1,17 @@
 //! Workloads of a subject: all short ones, drawn ones, given ones, and one again.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use super::examine::{Lives, Problem, examine, ops_of};
 use super::judge::Judge;
 use super::line::{Line, Token};
-use super::lives::{self, standing};
+use super::lives;
 use super::record::{Recorded, hash_of, record};
 use super::shrink::{Shrunk, shrink};
-use super::{Choices, Observed, Oracle, Subject, Summary, observe};
+use super::{Again, Choices, Oracle, Replayed, Subject, Summary};
 use crate::explore::Explorer;
-use crate::media::CrashMedia;
 use crate::record::Recording;
 use crate::replay::{Replay, ReplayError};
-use crate::report::{Point, PointKind};
-use crate::search::{NOT_ONCE, quietly};
 use crate::trie::mix;
 
 /// Runs workloads of one kind of engine; made by [`Explorer::subject`].
@@ -27,15 +23,6 @@ pub struct Trials<'e, S> {
     slice: (u64, u64),
     second_lives: u64,
     subject: PhantomData<fn() -> S>,
-}
-
-/// What became of a line that was run again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replayed {
-    /// What recovery told, and what came of asking on.
-    pub observation: String,
-    /// What the oracles say now. Errors: the promise that is still broken.
-    pub verdict: Result<(), String>,
 }
 
 impl Explorer {
@@ -197,45 +184,12 @@ impl<S: Subject> Trials<'_, S> {
                 why: format!("what it stores has hash {now:x}, and {:x} then", line.log),
             });
         }
-        let answers = RefCell::new(Vec::new());
-        let answer = |media: &CrashMedia| {
-            let seen = observe::<S>(media);
-            let over = media.with_lab(|lab| lab.log.events.len());
-            answers.borrow_mut().push((seen.clone(), over));
-            seen
-        };
-        let run = || self.explorer.replay(recording, crash, answer);
-        let seen: Result<Observed<S::View>, String> = match quietly(run) {
-            Ok(seen) => Ok(seen?),
-            Err(panic) => Err(format!("recovery panicked: {panic}")),
-        };
-        let first = crash.steps.first().map_or(0, |step| step.event);
-        let (acked, in_flight) = standing(recording, first.min(recording.events()));
-        let point = Point {
-            event: first,
-            kind: PointKind::End,
-            depth: crash.steps.len() as u32 - 1,
-            acked: &acked,
-            in_flight: &in_flight,
-        };
-        // What was told once a recovery was over binds every later one.
-        let answers = answers.into_inner();
-        let told = answers.iter().zip(crash.steps.iter().skip(1));
-        let told = told.filter(|((_, over), next)| *over == next.event);
-        let twice = told.map(|((seen, _), _)| seen).next();
-        Ok(match seen {
-            Ok(seen) => Replayed {
-                verdict: match twice.is_some_and(|told| *told != seen) {
-                    true => Err(NOT_ONCE.to_owned()),
-                    false => judge.allowed(&point, &seen),
-                },
-                observation: format!("{seen:?}"),
-            },
-            Err(panic) => Replayed {
-                observation: panic.clone(),
-                verdict: Err(panic),
-            },
+        (Again {
+            explorer: self.explorer,
+            recording,
+            judge,
         })
+        .crash(crash)
     }
 
     fn replayed_without_crash(&self, line: &Line, given: &[S::Op]) -> Replayed {

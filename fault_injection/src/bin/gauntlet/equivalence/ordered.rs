@@ -274,7 +274,8 @@ fn reference(shape: Shape, program: &Program, recovery: &Recovery) -> [Outcomes;
     outcomes
 }
 
-fn compare(programs: u64, stores: bool) {
+/// Compares so many random programs; `stores`: recovery changes what it found. Errors: the first that differs.
+pub(super) fn compare(programs: u64, stores: bool) -> Result<(), String> {
     let mut several = 0;
     for seed in 0..programs {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -282,29 +283,19 @@ fn compare(programs: u64, stores: bool) {
         let len = 1 + random.below(9);
         let program = random.program(len);
         let recovery = Recovery::random(&mut random, stores);
-        let (lazy, brute) = (
-            explored(shape, &program, &recovery),
-            reference(shape, &program, &recovery),
-        );
-        assert_eq!(
-            lazy, brute,
-            "seed {seed}, {}: {program:?} {recovery:?}",
-            shape.model
-        );
+        let lazy = explored(shape, &program, &recovery);
+        if lazy != reference(shape, &program, &recovery) {
+            return Err(format!(
+                "seed {seed}, {}: {program:?} {recovery:?}",
+                shape.model
+            ));
+        }
         several += u64::from(lazy[0].len() > 2);
     }
-    assert!(
-        several > programs / 4,
-        "only {several} programs had a choice"
-    );
-}
-
-#[test]
-fn one_cut_leaves_exactly_what_brute_force_leaves_where_order_is_kept() {
-    compare(4_000, false);
-}
-
-#[test]
-fn a_cut_inside_recovery_leaves_exactly_what_brute_force_leaves_where_order_is_kept() {
-    compare(4_000, true);
+    match several > programs / 4 {
+        true => Ok(()),
+        false => Err(format!(
+            "only {several} of {programs} programs had a choice"
+        )),
+    }
 }

@@ -1,0 +1,120 @@
+//! Regions: names, bytes and count appear, change and go together.
+
+use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
+use everline::units::ByteLen;
+use everline_crash::{CrashMedia, Explorer, Point, Recording};
+use everline_region::{RegionOptions, Regions};
+
+use crate::probe::Probe;
+
+/// Name and bytes of every region, or what is wrong.
+pub type Seen = Result<Vec<(String, Vec<u8>)>, String>;
+
+pub fn see(media: &CrashMedia) -> Seen {
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let (engine, _) =
+        Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| told(&error))?;
+    let mut problems = String::new();
+    engine.check(|problem| problems += &problem.to_string());
+    let regions = Regions::open(engine).map_err(|error| told(&error))?;
+    regions.check(|problem| problems += &problem.to_string());
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut seen = Vec::new();
+    let list = regions.list().map_err(|error| told(&error))?;
+    if regions.count() != Ok(list.len() as u64) {
+        return Err("the count is not the number of regions".into());
+    }
+    for info in list {
+        let bytes = regions.read_all(info.id).map_err(|error| told(&error))?;
+        seen.push((info.name.unwrap_or_default(), bytes));
+    }
+    seen.sort();
+    Ok(seen)
+}
+
+pub type On = Regions<CrashMedia>;
+
+pub fn new(media: CrashMedia) -> On {
+    let options = CreateOptions {
+        identity: Identity {
+            pool_id: [1; 16],
+            key: [2; 16],
+            created_s: 0,
+        },
+        ..CreateOptions::default()
+    };
+    let engine = Engine::create(media, &options).expect("a pool");
+    Regions::open(engine).expect("no regions yet")
+}
+
+/// Runs `changes`, and answers what was recorded and what is there after each.
+pub fn recorded(len: u64, changes: &[&dyn Fn(&On)]) -> (Recording, Vec<Seen>) {
+    let media = CrashMedia::new(ByteLen::new(len));
+    let regions = new(media.clone());
+    regions.put("kept", b"kept").expect("space");
+    media.mark();
+    let mut states = vec![see(&CrashMedia::with_base(media.snapshot()))];
+    for (number, change) in changes.iter().enumerate() {
+        media.invoke(number as u64);
+        change(&regions);
+        media.ack(number as u64);
+        states.push(see(&CrashMedia::with_base(media.snapshot())));
+    }
+    (media.recording().start_at_last_mark(), states)
+}
+
+fn named(name: &str) -> RegionOptions<'_> {
+    RegionOptions {
+        name: Some(name),
+        align: None,
+    }
+}
+
+pub fn changed(probe: &mut Probe) {
+    let id = |r: &On, name: &str| r.by_name(name).expect("there");
+    let changes: [&dyn Fn(&On); 9] = [
+        &|r| {
+            r.create_with(&[7; 300], &named("first")).expect("space");
+        },
+        &|r| r.rename(id(r, "first"), "second").expect("free"),
+        &|r| {
+            r.put("kept", &[3; 900]).expect("space");
+        },
+        &|r| {
+            r.engine().checkpoint().expect("no failing fence");
+        },
+        &|r| r.destroy(id(r, "second")).expect("there"),
+        &|r| {
+            r.put("third", &[4; 300]).expect("space");
+        },
+        &|r| {
+            let mut batch = r.batch().expect("a lane");
+            batch.put("kept", b"changed").expect("space");
+            batch.put("fourth", b"made").expect("space");
+            batch.commit().expect("room in the log");
+        },
+        &|r| r.write(id(r, "fourth"), 0, b"MADE").expect("inside"),
+        &|r| r.destroy(id(r, "kept")).expect("there"),
+    ];
+    let (recording, states) = recorded(64 << 10, &changes);
+    if let Some(Err(error)) = states.iter().find(|state| state.is_err()) {
+        probe.report("without a crash", error);
+    }
+    let explorer = Explorer::new().kill_steps(16);
+    probe.explore(&explorer, &recording, see, |point, seen| {
+        judge(&states, point, seen)
+    });
+}
+
+/// The state after every acknowledged change, or with the one in flight on top.
+pub fn judge(states: &[Seen], point: &Point<'_>, seen: &Seen) -> Result<(), String> {
+    let done = point.acked.len();
+    let may = done..=done + point.in_flight.len();
+    match (seen, states[may.clone()].contains(seen)) {
+        (_, true) => Ok(()),
+        (Err(error), _) => Err(error.clone()),
+        _ => Err(format!("none of the states {may:?}")),
+    }
+}
