@@ -310,17 +310,43 @@ fn a_file_cut_short_may_be_longer_or_zeroed_until_synced() {
 }
 
 #[test]
-fn what_was_cut_off_does_not_come_back() {
+fn a_file_made_over_another_may_keep_its_length_or_its_data() {
     let seen = reach(
         |disk| {
-            let file = durable(disk, 2 * SECTOR);
-            file.set_len(10).expect("shorter");
-            file.set_len(2 * SECTOR as u64).expect("room");
-            sync(&file);
+            durable(disk, 4);
+            made("f", b"");
         },
         &["f"],
     );
-    assert_eq!(seen, set(&["a0"]));
+    assert_eq!(seen, set(&["a", "0", ""]));
+}
+
+#[test]
+fn what_was_cut_off_does_not_come_back() {
+    let disk = on(DiskOptions::new(), |disk| {
+        let file = durable(disk, 2 * SECTOR);
+        file.set_len(10).expect("shorter");
+        file.set_len(2 * SECTOR as u64).expect("room");
+        sync(&file);
+    });
+    let count = |_: &CrashDisk| {
+        let bytes = fs::read("f").expect("durable");
+        let old = bytes.iter().filter(|byte| **byte == b'a').count();
+        format!("{old} of {}", bytes.len())
+    };
+    assert_eq!(explored(&disk, count, at_the_end), set(&["10 of 1024"]));
+}
+
+#[test]
+fn a_sync_covers_every_sector_of_a_new_file() {
+    for sectors in [1, 7, 8, 15, 16] {
+        let disk = on(DiskOptions::new(), |disk| {
+            sync(&made("f", &vec![b'a'; sectors * SECTOR]));
+            sync_root(disk);
+        });
+        let left = disk.cut(Cut::AllLost);
+        assert_eq!(left.enter(|| seen("f")), "a", "{sectors} sectors");
+    }
 }
 
 // Failed syncs and full disks.
@@ -528,6 +554,24 @@ fn a_move_to_another_directory_is_at_either_or_both_and_never_in_neither() {
 }
 
 #[test]
+fn a_file_whose_move_was_lost_stays_when_another_is_moved_there() {
+    let disk = on(DiskOptions::new(), |disk| {
+        made("g", b"g");
+        moved_to_another(disk, &["/"]);
+    });
+    let recover = |disk: &CrashDisk| {
+        // Not there where an earlier recovery has moved it.
+        if disk.exists("g") {
+            fs::rename("g", "d/g").expect("is there");
+        }
+        let places = ["f", "d/f"].map(|path| disk.exists(path));
+        format!("{}", places.contains(&true))
+    };
+    let first = |point: &Point<'_>| point.depth == 0 && point.kind == PointKind::End;
+    assert_eq!(explored(&disk, recover, first), set(&["true"]));
+}
+
+#[test]
 fn a_link_is_a_second_name_of_the_same_data() {
     let seen = reach(
         |disk| {
@@ -608,6 +652,19 @@ fn on_ext4_the_length_does_not_lead_new_blocks() {
     // Within a block it does.
     let seen = reach_ext4(|disk| put(&durable(disk, 4), 4, b"b"), &["f"]);
     assert_eq!(seen, set(&["a", "ab", "a0"]));
+}
+
+#[test]
+fn on_ext4_a_length_that_was_set_is_there_with_any_later_name() {
+    let work = |_: &CrashDisk| {
+        let file = made("new", b"");
+        file.set_len(512).expect("room");
+        fs::rename("new", "f").expect("is there");
+    };
+    assert_eq!(reach_ext4(work, &["f"]), set(&["-", "0"]));
+    assert_eq!(reach(work, &["f"]), set(&["-", "", "0"]));
+    let cut = |disk: &CrashDisk| durable(disk, 2 * SECTOR).set_len(10).expect("shorter");
+    assert_eq!(reach_ext4(cut, &["f"]), set(&["a"]));
 }
 
 #[test]

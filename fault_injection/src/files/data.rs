@@ -86,11 +86,10 @@ impl CrashDisk {
     pub(super) fn resize(&self, inode: u32, len: u64) -> io::Result<()> {
         self.check_capacity(len)?;
         let (old, sector) = (self.len(inode), self.layout().sector);
-        let head = self.layout().head(inode);
         if len >= old {
             self.extend(inode, old, len);
             if len > old {
-                self.media.store64(head, len);
+                self.set_length(inode, len);
             }
             return Ok(());
         }
@@ -98,12 +97,7 @@ impl CrashDisk {
             0 => None,
             _ => Some(self.live_content(inode, len / sector, len)),
         };
-        if self.is_ext4() {
-            self.media.write_nt(head, &len.to_le_bytes());
-            self.settle();
-        } else {
-            self.media.store64(head, len);
-        }
+        self.set_length(inode, len);
         if let Some(tail) = tail {
             let hash = self.shared.contents().intern_sector(&tail);
             self.store_words(self.layout().sector_word(inode, len / sector), &[hash]);
@@ -115,6 +109,18 @@ impl CrashDisk {
             self.store_words(self.layout().sector_word(inode, first), &zeros);
         }
         Ok(())
+    }
+
+    /// Sets the length as asked for: in ext4's journal, before any name that changes later.
+    #[track_caller]
+    fn set_length(&self, inode: u32, len: u64) {
+        let head = self.layout().head(inode);
+        if self.is_ext4() {
+            self.media.write_nt(head, &len.to_le_bytes());
+            self.settle();
+        } else {
+            self.media.store64(head, len);
+        }
     }
 
     /// Makes data and length durable.

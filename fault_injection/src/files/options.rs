@@ -10,9 +10,10 @@ pub enum FileSystem {
     #[default]
     Posix,
     /// ext4 as Linux mounts it (`data=ordered,auto_da_alloc`), on the side of the engine where in doubt. Names are in
-    /// one journal, in order, and every sync of a file commits it; a length does not reach the disk before the newly
-    /// allocated 4 KiB blocks it covers; a file is written out before it replaces another by rename; cutting a file
-    /// short is durable at once. What fails here fails on a default Linux machine.
+    /// one journal, in order, and every sync of a file commits it; `set_len` is durable at once; a length that grows by
+    /// a write does not reach the disk before the newly allocated 4 KiB blocks it covers; a file is written out before
+    /// it replaces another by rename. What fails here can fail on a default Linux machine, but for one thing: a length
+    /// that grew within its last block and a name that changed later keep no order here.
     Ext4,
 }
 
