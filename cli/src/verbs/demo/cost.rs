@@ -6,7 +6,7 @@ use std::time::Instant;
 use everline::alloc::Request;
 use everline::engine::{CreateOptions, Engine};
 use everline::layout::RootSlot;
-use everline::media::{Counted, Media, Ram};
+use everline::media::{Cost, Counted, Media, Ram};
 use everline::tx::TxError;
 use everline::units::{ByteLen, ByteOffset, ByteRange};
 
@@ -18,13 +18,13 @@ const WINDOW: u32 = 2000;
 const WINDOWS: usize = 25;
 const LINE: u64 = 64;
 
-/// Waits of a transaction that changes one word.
+/// What a transaction that changes one word asks of the medium.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Waits {
+pub struct Ledger {
     /// Staged.
-    pub staged: u64,
+    pub staged: Cost,
     /// Undo.
-    pub undo: u64,
+    pub undo: Cost,
 }
 
 /// Nanoseconds, medians over windows.
@@ -44,11 +44,11 @@ pub struct Times {
     pub flush: &'static str,
 }
 
-/// Counts waits.
-pub fn waits() -> Result<Waits, Failure> {
+/// Counts waits, fences, lines and bytes.
+pub fn ledger() -> Result<Ledger, Failure> {
     let media = Counted::new(Ram::assume_persistent(ByteLen::new(POOL_BYTES)));
     let (engine, word) = pool_with_a_word(media)?;
-    let mut waits = Waits::default();
+    let mut ledger = Ledger::default();
     for value in 0..16 {
         let counter = engine.pool().media();
         let (done, staged_cost) = counter.cost_of(|| staged(&engine, word, value));
@@ -56,10 +56,16 @@ pub fn waits() -> Result<Waits, Failure> {
         let (done, undo_cost) = counter.cost_of(|| undo(&engine, word, value));
         done?;
         // The worst of several; a checkpoint, which is not the transaction's, comes later than this.
-        waits.staged = waits.staged.max(staged_cost.waits);
-        waits.undo = waits.undo.max(undo_cost.waits);
+        for (worst, cost) in [
+            (&mut ledger.staged, staged_cost),
+            (&mut ledger.undo, undo_cost),
+        ] {
+            if (cost.waits, cost.bytes) > (worst.waits, worst.bytes) {
+                *worst = cost;
+            }
+        }
     }
-    Ok(waits)
+    Ok(ledger)
 }
 
 /// Times staged and undo transactions against raw line writes, on memory that is treated as persistent.

@@ -60,7 +60,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let report = Report {
         storm: storm::run(&input, seed, &global.file())?,
         laboratory: laboratory::run(&input.items, seed, effort)?,
-        waits: cost::waits()?,
+        ledger: cost::ledger()?,
         times: cost::times()?,
         input,
         seed,

@@ -1,9 +1,9 @@
 //! What the demo says at its end.
 
-use everline::media::Domain;
+use everline::media::{Cost, Domain};
 use serde_json::{Value, json};
 
-use super::cost::{Times, Waits};
+use super::cost::{Ledger, Times};
 use super::input::Input;
 use super::laboratory::Tally;
 use super::storm::{HOLD, Storm};
@@ -19,8 +19,8 @@ pub struct Report {
     pub storm: Storm,
     /// Under power cuts: undo, staged.
     pub laboratory: [Tally; 2],
-    /// What a transaction of 8 bytes waits.
-    pub waits: Waits,
+    /// What a transaction of 8 bytes asks of the medium.
+    pub ledger: Ledger,
     /// How long it takes.
     pub times: Times,
     /// Where all randomness came from.
@@ -75,8 +75,14 @@ impl Report {
                 "recoveries redid and undid transactions",
                 self.storm.redone > 0 && self.storm.undone > 0,
             ),
-            ("a staged transaction waits once", self.waits.staged == 1),
-            ("an undo transaction waits twice", self.waits.undo == 2),
+            (
+                "a staged transaction waits once",
+                self.ledger.staged.waits == 1,
+            ),
+            (
+                "an undo transaction waits twice",
+                self.ledger.undo.waits == 2,
+            ),
         ]
     }
 
@@ -110,7 +116,8 @@ impl Report {
             "crash_points": self.crash_points(),
             "crash_states": self.crash_states(),
             "violations": self.violations(),
-            "waits": {"staged_8B": self.waits.staged, "undo_8B": self.waits.undo},
+            "waits": {"staged_8B": self.ledger.staged.waits, "undo_8B": self.ledger.undo.waits},
+            "cost": {"staged_8B": cost_json(&self.ledger.staged), "undo_8B": cost_json(&self.ledger.undo)},
             "domain": domain,
             "seed": self.seed,
             "input": self.input.directory.display().to_string(),
@@ -233,10 +240,8 @@ impl Report {
             .say(format_args!(
                 "3. What a transaction of 8 bytes costs ({BUILD})"
             ))
-            .put(
-                "waits",
-                format_args!("undo {}, staged {}", self.waits.undo, self.waits.staged),
-            )
+            .put("undo asks for", told(&self.ledger.undo))
+            .put("staged asks for", told(&self.ledger.staged))
             .put(
                 "raw line write",
                 format_args!(
@@ -276,4 +281,30 @@ fn tally(tally: &Tally) -> Value {
         "violations": tally.violations,
         "first_violation": tally.first,
     })
+}
+
+fn cost_json(cost: &Cost) -> Value {
+    let Cost {
+        waits,
+        fences,
+        lines,
+        nt_lines,
+        bytes,
+    } = cost;
+    json!({"waits": waits, "fences": fences, "flush_lines": lines, "nt_lines": nt_lines, "bytes": bytes})
+}
+
+fn told(cost: &Cost) -> String {
+    let plural = |count: u64, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    format!(
+        "{} in {}, {} flushed, {} past the cache, {} stored",
+        plural(cost.waits, "wait"),
+        plural(cost.fences, "fence"),
+        plural(cost.lines, "line"),
+        plural(cost.nt_lines, "line"),
+        plural(cost.bytes, "byte"),
+    )
 }
