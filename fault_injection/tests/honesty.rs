@@ -2,7 +2,7 @@
 
 use everline::media::Media;
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
-use everline_crash::{CrashMedia, Explorer, Point};
+use everline_crash::{CrashMedia, Explorer, Point, PointKind};
 
 const LEN: ByteLen = ByteLen::new(4096);
 
@@ -66,4 +66,28 @@ fn recovery_twice_must_be_recovery_once() {
         .idempotent(false)
         .explore(&media.recording(), counts_opens, all);
     report.assert_clean();
+}
+
+#[test]
+fn a_cut_before_a_change_of_length_is_told_as_such_and_sees_the_old_length() {
+    let media = CrashMedia::new(LEN);
+    put(&media, 0, 1);
+    media.set_len(ByteLen::new(2 * 4096)).expect("room");
+    put(&media, 4096, 1);
+    media.set_len(LEN).expect("a cut");
+    let seen = std::cell::RefCell::new(Vec::new());
+    let report = Explorer::new().kill_steps(0).explore(
+        &media.recording(),
+        |media| media.len().get(),
+        |point, len| {
+            seen.borrow_mut().push((point.kind, *len));
+            Ok(())
+        },
+    );
+    report.assert_clean();
+    let both = [(PointKind::Resize, 4096), (PointKind::Resize, 8192)];
+    assert_eq!(
+        seen.into_inner(),
+        [both[0], both[1], (PointKind::End, 4096)]
+    );
 }
