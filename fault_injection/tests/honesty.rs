@@ -91,3 +91,21 @@ fn a_cut_before_a_change_of_length_is_told_as_such_and_sees_the_old_length() {
         [both[0], both[1], (PointKind::End, 4096)]
     );
 }
+
+#[test]
+fn states_are_summed_over_crash_points() {
+    let media = CrashMedia::new(LEN);
+    for word in 0..3 {
+        put(&media, 64 * word, 1);
+    }
+    media.invoke(1);
+    let report = Explorer::new().kill_steps(0).explore(
+        &media.recording(),
+        |media| get(media, 0),
+        |_, _| Ok(()),
+    );
+    assert_eq!((report.crash_points, report.points_whole), (2, 2));
+    for log10 in [report.log10_states, report.log10_covered] {
+        assert!((log10 - 16f64.log10()).abs() < 1e-9, "{log10}");
+    }
+}
