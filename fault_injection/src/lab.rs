@@ -150,6 +150,14 @@ impl Lab {
         self.cursor = self.trie.root(self.model.len);
     }
 
+    /// Lays a word on the image that nobody stored; taken back with what the execution stored around it.
+    pub(crate) fn slip_in(&mut self, cell: u32, value: u64) {
+        let at = cell as usize;
+        self.undo
+            .push((cell, self.model.image[at], self.model.flags[at]));
+        self.model.image[at] = value;
+    }
+
     /// Takes back what the execution stored (E3).
     pub(crate) fn take_back(&mut self) {
         while let Some((cell, image, flags)) = self.undo.pop() {

@@ -399,3 +399,33 @@ fn m39_a_failed_fence_that_is_ignored_loses_what_was_acknowledged() {
         "{ignoring}"
     );
 }
+
+#[test]
+fn a_fault_that_recovery_stored_over_is_gone_for_the_next() {
+    let media = CrashMedia::new(LEN);
+    persist(&media, 0, &[1]).expect("no fault asked for");
+    // Answers the flag it found and sets it right, so that the place of the fault is stored to.
+    let open = |media: &CrashMedia| {
+        let found = get(media, 0);
+        media.store64(ByteOffset::new(0), 1);
+        Ok(found)
+    };
+    let plan = FaultPlan::every_bit().before_open_only();
+    let wrong = std::cell::RefCell::new(Vec::new());
+    Explorer::new().faults(
+        &media.recording(),
+        &plan,
+        open,
+        |found| Ok(*found),
+        |_, found: &u64| {
+            wrong.borrow_mut().push(found ^ 1);
+            Ok(Judged::Right)
+        },
+    );
+    let wrong = wrong.into_inner();
+    assert!(wrong.len() >= 64);
+    assert!(
+        wrong.iter().all(|bits| bits.count_ones() <= 1),
+        "one fault at a time"
+    );
+}

@@ -92,22 +92,19 @@ impl Lab {
         }
     }
 
-    /// Puts the fault in; answers what the changed words held.
-    pub(super) fn inject(&mut self, fault: &Fault, history: &History) -> Vec<(u32, u64)> {
-        let mut before = Vec::new();
+    /// Puts the fault in, until the execution is taken back.
+    pub(super) fn inject(&mut self, fault: &Fault, history: &History) {
+        let granule = 1u64 << self.model.shift;
         for (at, bytes) in self.patches(fault, history) {
-            for cell in self.words(at, bytes.len() as u64) {
-                before.push((cell, self.model.image[cell as usize]));
-            }
-            let granule = 1u64 << self.model.shift;
             for (offset, byte) in bytes.iter().enumerate() {
                 let place = at + offset as u64;
-                let Some(word) = self.model.image.get_mut((place / granule) as usize) else {
+                let cell = (place / granule) as u32;
+                let Some(word) = self.model.image.get(cell as usize) else {
                     break;
                 };
                 let mut whole = word.to_le_bytes();
                 whole[(place % granule) as usize] = *byte;
-                *word = word_of(&whole[..granule as usize]);
+                self.slip_in(cell, word_of(&whole[..granule as usize]));
             }
         }
         if let Fault::Poison { unit, bytes } = *fault {
@@ -119,14 +116,10 @@ impl Lab {
             self.poison.stored = vec![false; cells.len()];
             self.poison.cells = cells;
         }
-        before
     }
 
-    /// Takes it out again.
-    pub(super) fn extract(&mut self, before: Vec<(u32, u64)>) {
-        for (cell, value) in before.into_iter().rev() {
-            self.model.image[cell as usize] = value;
-        }
+    /// Takes poison out again.
+    pub(super) fn cure(&mut self) {
         for cell in self.poison.cells.clone() {
             self.model.flags[cell as usize] &= !POISONED;
         }

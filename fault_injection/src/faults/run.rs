@@ -163,22 +163,21 @@ fn answer<E, O>(
     open: &impl Fn(&CrashMedia) -> Result<E, String>,
     look: &impl Fn(&mut E) -> Result<O, String>,
 ) -> Answer<O> {
-    let mut before = Vec::new();
     media.with_lab(Lab::begin_run);
     if !while_open {
-        before = media.with_lab(|lab| lab.inject(fault, history));
+        media.with_lab(|lab| lab.inject(fault, history));
     }
     let ran = quietly(|| {
         let mut opened = open(media)?;
         if while_open {
-            before = media.with_lab(|lab| lab.inject(fault, history));
+            media.with_lab(|lab| lab.inject(fault, history));
         }
         look(&mut opened)
     });
     let met = media.with_lab(|lab| {
         let met = lab.poison.met;
-        lab.extract(before);
         lab.take_back();
+        lab.cure();
         lab.new_keys.clear();
         met
     });
