@@ -99,7 +99,7 @@ impl<const FILLS: bool> Subject for World<FILLS> {
 #[test]
 fn every_workload_of_up_to_two_operations_keeps_every_promise() {
     let explorer = Explorer::new();
-    let parts = if full() { 1 } else { 17 };
+    let parts = if full() { 6 } else { 17 };
     let summary = explorer.subject::<World<false>>().slice(1, parts).all(2);
     summary.assert_clean();
     println!("{summary}");
@@ -120,7 +120,7 @@ fn no_crash_leaves_less_room_than_there_was() {
 #[test]
 fn drawn_workloads_and_the_lives_after_them_keep_every_promise() {
     let explorer = Explorer::new().kill_steps(8);
-    let (seeds, len) = if full() { (100, 40) } else { (3, 20) };
+    let (seeds, len) = if full() { (8, 24) } else { (3, 20) };
     let trials = explorer.subject::<World<false>>().second_lives(4);
     let summary = trials.random(0..seeds, len);
     summary.assert_clean();
