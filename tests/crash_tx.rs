@@ -82,7 +82,7 @@ fn every_pair_survives_two_cuts_inside_recovery_in_the_long_form() {
 
 #[test]
 fn long_random_workloads_whose_rings_wrap_survive_every_cut() {
-    let (seeds, len) = if full() { (120, 60) } else { (12, 40) };
+    let (seeds, len) = if full() { (60, 60) } else { (12, 40) };
     let mut sweep = Sweep::default();
     for seed in 0..seeds {
         let mut random = Random(seed);
@@ -94,7 +94,7 @@ fn long_random_workloads_whose_rings_wrap_survive_every_cut() {
 
 #[test]
 fn an_engine_that_works_on_after_recovery_survives_the_next_cut_too() {
-    let (seeds, len) = if full() { (80, 40) } else { (12, 24) };
+    let (seeds, len) = if full() { (40, 40) } else { (12, 24) };
     let mut sweep = Sweep::default();
     for seed in 1_000..1_000 + seeds {
         let mut random = Random(seed);
