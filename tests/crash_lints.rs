@@ -7,35 +7,13 @@ mod crash_world;
 
 use std::collections::BTreeSet;
 
+use crash_world::alphabet::transactions;
 use crash_world::known_lints::{KNOWN, is_known};
 use crash_world::{Op, create, medium, record, tiny};
 
+/// One operation of each kind, the smallest first.
 fn alphabet() -> Vec<Op> {
-    let put_fresh = |slot, bytes, fill| Op::PutFresh { slot, bytes, fill };
-    vec![
-        Op::Tiny(5),
-        Op::Staged(10),
-        Op::Undo(20),
-        Op::UndoBig(30),
-        Op::Mixed(40),
-        Op::AbortUndo(50),
-        Op::AbortBig(60),
-        Op::AbortStaged(70),
-        Op::Put {
-            slot: 0,
-            bytes: 40,
-            fill: 0x11,
-        },
-        put_fresh(0, 600, 0x22),
-        put_fresh(1, 5000, 0x33),
-        Op::Free(0),
-        Op::Group(80),
-        Op::Extended(90),
-        Op::OtherLane(100),
-        Op::Checkpoint,
-        Op::Reopen,
-        Op::Kill,
-    ]
+    std::iter::once(Op::Tiny(5)).chain(transactions()).collect()
 }
 
 #[test]

@@ -4,6 +4,8 @@ use everline::media::{Checksum, Media};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 use everline_crash::{CrashMedia, CrashModel, Explorer, Point, Recording, Report};
 
+use crate::structures::Sum;
+
 const LEN: ByteLen = ByteLen::new(4096);
 
 /// What a control gave: false reports, and notes on portability.
@@ -88,26 +90,6 @@ fn flush(media: &CrashMedia, place: u64, len: u64) {
 fn persist(media: &CrashMedia, place: u64, len: u64) {
     flush(media, place, len);
     media.fence().expect("no fault asked for");
-}
-
-/// FNV over bytes, against a wanted value.
-struct Sum {
-    want: u64,
-    have: u64,
-}
-
-impl Checksum for Sum {
-    fn reset(&mut self) {
-        self.have = 0xCBF2_9CE4_8422_2325;
-    }
-    fn update(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.have = (self.have ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
-        }
-    }
-    fn matches(&self) -> bool {
-        self.want == self.have
-    }
 }
 
 fn sum_of(bytes: &[u8]) -> u64 {

@@ -82,9 +82,9 @@ fn persist(media: &CrashMedia, place: u64, value: u64) {
 }
 
 /// FNV over bytes, against a wanted value.
-struct Sum {
-    want: u64,
-    have: u64,
+pub struct Sum {
+    pub want: u64,
+    pub have: u64,
 }
 
 impl Checksum for Sum {
