@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::back::Backing;
-use super::fence::SyncGroup;
 use super::lock::{self, Locked, Role};
 use super::map::Mapping;
 use super::plan::Route;
 use super::probe::{self, Survey};
 use super::sigbus::Watch;
 use super::{FileError, FileMedia, FileOptions, SyncHook, names};
+use crate::media::group::SyncGroup;
 use crate::sync::AtomicBool;
 use crate::units::ByteLen;
 
