@@ -94,9 +94,19 @@ pub fn open_io<D: Disk>(
     let begun = Instant::now();
     let path = &disk.locate(path)?;
     let file = disk.open(path, Access::Write)?;
+    believe_name(disk, path)?;
     let media = IoMedia::new(file, config.capacity)
         .map_err(|errno| FileError::from_errno("look up", path, errno))?;
     checked(open_media(media, path, options, begun)?, path)
+}
+
+/// Makes the name under which the pool was found durable: a process that was killed in `create` may have left it
+/// visible only, and what is stored from here on must not go with it.
+fn believe_name<D: Disk>(disk: &D, path: &Path) -> Result<(), FileError> {
+    match disk.sync_directory(path.parent().unwrap_or(Path::new("/"))) {
+        Err(FileError::Permission { .. }) => Ok(()), // whoever may not read the directory has not made the file in it
+        answer => answer,
+    }
 }
 
 /// Opens the pool in a file of `disk` read-only: recovered in memory, no byte of the file changes.

@@ -36,6 +36,11 @@ impl FileMedia {
         let len = length_of(&file, &path)?;
         let survey = probe::survey(&file, &path, options.assume_persistent)?;
         survey.admit(&path, options)?;
+        // A process that was killed while it made the file may have left a name that is visible and not durable.
+        match names::sync_directory(names::parent(&path)) {
+            Err(FileError::Permission { .. }) => {} // whoever may not read the directory has not made the file in it
+            answer => answer?,
+        }
         Self::assemble(file, path, len, options, &survey, hook)
     }
 
