@@ -264,7 +264,7 @@ fn k4_a_full_disk_is_an_error_that_says_so_and_harms_nothing() {
         ..IoConfig::default()
     };
     let made = create_io(&disk, Path::new(POOL), &options(), &config);
-    let error = made.err().expect("half the room that it takes");
+    let error = made.map(drop).expect_err("half the room that it takes");
     assert!(
         matches!(error, FileEngineError::File(FileError::NoSpace { .. })),
         "{error}"
