@@ -27,9 +27,17 @@ mod id;
 mod index;
 mod open;
 mod stage;
+#[cfg(unix)]
+mod target;
 
 pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};
-pub use error::RegionError;
+pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
+#[cfg(unix)]
+pub use target::{
+    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space, Target,
+    TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport, Thresholds, TransferConfig,
+    parse_size, payload_min,
+};
