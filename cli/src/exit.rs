@@ -200,6 +200,7 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::NoSpace { .. } => (Code::Io, "no_space"),
             RegionError::TooMany => (Code::Io, "too_many"),
             RegionError::ReadOnly => (Code::Io, "read_only"),
+            RegionError::Retired { .. } => (Code::Io, "retired"),
             RegionError::Poisoned => (Code::Io, "sync"),
             RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
         };

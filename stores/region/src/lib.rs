@@ -21,6 +21,7 @@
 mod access;
 mod batch;
 mod check;
+mod counters;
 mod directory;
 mod error;
 mod id;
@@ -32,12 +33,13 @@ mod target;
 
 pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};
+pub use counters::Counts;
 pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
 #[cfg(unix)]
 pub use target::{
-    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space, Target,
-    TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport, Thresholds, TransferConfig,
-    parse_size, payload_min,
+    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space,
+    Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport, Thresholds,
+    TransferConfig, parse_size, payload_min,
 };

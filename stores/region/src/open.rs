@@ -7,8 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use everline::engine::Engine;
 use everline::layout::EntryState;
 use everline::media::Media;
+use everline::tx::Receipt;
 use everline::units::{ByteOffset, Padded};
 
+use crate::counters::{Counters, Counts};
 use crate::directory::{self, Found, View};
 use crate::id::IdParts;
 use crate::index::Index;
@@ -47,6 +49,7 @@ pub struct Regions<M: Media> {
     gates: Box<[Padded<RwLock<()>>]>,
     /// Set once the pool behind this handle is closed, destroyed or moved.
     retired: OnceLock<Retirement>,
+    pub(crate) counters: Counters,
 }
 
 impl<M: Media> fmt::Debug for Regions<M> {
@@ -75,6 +78,7 @@ impl<M: Media> Regions<M> {
             index: Mutex::default(),
             gates: (0..GATES).map(|_| Padded::default()).collect(),
             retired: OnceLock::new(),
+            counters: Counters::default(),
         })
     }
 
@@ -86,6 +90,21 @@ impl<M: Media> Regions<M> {
     /// Gives the pool back.
     pub fn into_engine(self) -> Engine<M> {
         self.engine
+    }
+
+    /// What everything that returned before this call has reached: the highest timestamp (LSN) drawn, and the
+    /// durability domain. Operations that change the directory draw a timestamp; direct writes add none.
+    /// Cost: no wait.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            timestamp: self.engine.log().status().last_timestamp,
+            durability: self.engine.pool().media().durability(),
+        }
+    }
+
+    /// Operations since the pool was opened.
+    pub fn counts(&self) -> Counts {
+        self.counters.counts()
     }
 
     /// Makes every later operation answer [`RegionError::Retired`]; the first reason stays. Operations that run

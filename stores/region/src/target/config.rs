@@ -26,9 +26,9 @@ use everline::media::Domain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::ConfigError;
 use super::fields::Fields;
 use super::transfer::{RequestConfig, TransferConfig};
-use super::ConfigError;
 
 /// Bytes of a memory target that was told none. The system gives pages only as they are touched.
 pub(super) const MEMORY_BYTES_DEFAULT: u64 = 64 << 20;
@@ -150,7 +150,11 @@ impl TargetConfig {
             return self.check_memory();
         }
         let needs_size = |why| ConfigError::Missing { field: "size", why };
-        if self.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
+        if self
+            .path
+            .as_ref()
+            .is_none_or(|path| path.as_os_str().is_empty())
+        {
             let why = "the pool's file, or the directory that holds its pool.pmem";
             return Err(ConfigError::Missing { field: "path", why });
         }
@@ -198,9 +202,7 @@ impl TryFrom<Value> for TargetConfig {
         let mut outer = Fields::of(scope, value)?;
         let kind = match outer.text(&["type"])? {
             None => TargetKind::default(),
-            Some(word) => {
-                TargetKind::of(&word).ok_or(ConfigError::UnknownType { found: word })?
-            }
+            Some(word) => TargetKind::of(&word).ok_or(ConfigError::UnknownType { found: word })?,
         };
         let inner = outer.take(&["config"])?;
         let manager = outer.take(&["transfer_manager"])?;
@@ -277,7 +279,10 @@ impl From<TargetConfig> for Value {
         put("grow_if_smaller", json!(config.grow_if_smaller));
         put("max_size", json!(config.max_size));
         put("read_only", json!(config.read_only));
-        put("layout", json!(config.layout.as_ref().map(LayoutName::as_str)));
+        put(
+            "layout",
+            json!(config.layout.as_ref().map(LayoutName::as_str)),
+        );
         put("require", json!(config.require.map(Domain::name)));
         put("reserve", json!(config.reserve));
         put("assume_persistent", json!(config.assume_persistent));

@@ -4,8 +4,8 @@ use everline::layout::LayoutName;
 use everline::media::Domain;
 use serde_json::{Map, Value};
 
-use super::size::parse_size;
 use super::ConfigError;
+use super::size::parse_size;
 
 /// Similarity from which a known key is suggested for an unknown one.
 const SUGGESTED_FROM: f64 = 0.7;

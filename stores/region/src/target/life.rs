@@ -35,7 +35,7 @@ impl Target {
     /// [`RegionError::Retired`](crate::RegionError::Retired) (T2). For memory there is only that.
     ///
     /// Errors: open read-only, or the name leads to another file by now; then everything is as it was.
-    pub fn destroy(&self) -> Result<(), TargetError> {
+    pub fn destroy_pool(&self) -> Result<(), TargetError> {
         match self.engine().pool().media() {
             TargetMedia::Pmem(file) => file.remove()?,
             TargetMedia::Memory(_) => {}

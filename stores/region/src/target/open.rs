@@ -23,7 +23,9 @@ use everline::media::{Domain, Media, Ram};
 use everline::units::ByteLen;
 
 use super::config::MEMORY_BYTES_DEFAULT;
-use super::{ConfigError, Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport};
+use super::{
+    ConfigError, Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport,
+};
 use crate::Regions;
 
 impl Target {
@@ -38,7 +40,11 @@ impl Target {
         if config.catch_sigbus {
             sigbus::install().map_err(|errno| TargetError::NoHandler { errno })?;
         }
-        let Some(path) = config.path.as_deref().filter(|_| config.kind == TargetKind::Pmem) else {
+        let Some(path) = config
+            .path
+            .as_deref()
+            .filter(|_| config.kind == TargetKind::Pmem)
+        else {
             return make_in_memory(config, begun);
         };
         if config.override_if_exists {
@@ -121,10 +127,12 @@ fn make_file(path: &Path, config: TargetConfig, begun: Instant) -> Result<Target
         why: "a new pool must know its size",
     })?;
     let options = create_options(&config, &place)?;
-    let geometry = options.geometry(size).map_err(|error| TargetError::Create {
-        place: place.clone(),
-        error: error.into(),
-    })?;
+    let geometry = options
+        .geometry(size)
+        .map_err(|error| TargetError::Create {
+            place: place.clone(),
+            error: error.into(),
+        })?;
     let len = ByteLen::new(geometry.len());
     let new = FileMedia::create(path, len, config.reserve, &file_options(&config))?;
     write_pool(&new, &options, &place)?;
@@ -157,10 +165,12 @@ fn make_in_memory(mut config: TargetConfig, begun: Instant) -> Result<Target, Ta
     // Memory cannot be made longer in place: what the pool may grow to is set aside now, untouched.
     let capacity = *config.max_size.get_or_insert(size);
     let options = create_options(&config, place)?;
-    let geometry = options.geometry(size).map_err(|error| TargetError::Create {
-        place: place.to_owned(),
-        error: error.into(),
-    })?;
+    let geometry = options
+        .geometry(size)
+        .map_err(|error| TargetError::Create {
+            place: place.to_owned(),
+            error: error.into(),
+        })?;
     let len = ByteLen::new(capacity.max(geometry.len()));
     let ram = if config.assume_persistent {
         Ram::assume_persistent(len)
@@ -168,7 +178,9 @@ fn make_in_memory(mut config: TargetConfig, begun: Instant) -> Result<Target, Ta
         Ram::new(len)
     };
     let media = TargetMedia::Memory(ram);
-    if let Some(required) = config.require.filter(|required| media.durability().domain < *required)
+    if let Some(required) = config
+        .require
+        .filter(|required| media.durability().domain < *required)
     {
         return Err(TargetError::DomainUnmet {
             place: place.to_owned(),
@@ -194,7 +206,10 @@ fn open_private(path: &Path, config: TargetConfig, begun: Instant) -> Result<Tar
     if config.assume_persistent {
         durability.domain = durability.domain.max(Domain::MemoryController);
     }
-    if let Some(required) = config.require.filter(|required| durability.domain < *required) {
+    if let Some(required) = config
+        .require
+        .filter(|required| durability.domain < *required)
+    {
         return Err(TargetError::DomainUnmet {
             place: path.display().to_string(),
             required,

@@ -101,7 +101,11 @@ fn target_configs(id: u16, value: Value) -> Result<Vec<TargetConfig>, ConfigErro
         (Some((_, Value::Array(values))), None) => values,
         (None, Some((_, value))) => vec![value],
         (Some((name, value)), None) => {
-            return Err(ConfigError::value(name, &value, "must be an array of targets"));
+            return Err(ConfigError::value(
+                name,
+                &value,
+                "must be an array of targets",
+            ));
         }
         (Some(_), Some(_)) => {
             return Err(ConfigError::Conflict {
@@ -145,7 +149,11 @@ fn from_deployment(id: u16, value: Value) -> Result<Value, ConfigError> {
     let providers = match fields.take(&["providers"])? {
         Some((_, Value::Array(providers))) => providers,
         Some((name, other)) => {
-            return Err(ConfigError::value(name, &other, "must be an array of providers"));
+            return Err(ConfigError::value(
+                name,
+                &other,
+                "must be an array of providers",
+            ));
         }
         None => Vec::new(),
     };

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::fields::Fields;
 use super::ConfigError;
+use super::fields::Fields;
 
 /// How asynchronous requests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +204,11 @@ impl TransferConfig {
             }
             Some(other) => {
                 let rule = "must be __default__ or pipeline";
-                Err(ConfigError::value("transfer_manager.type", &json!(other), rule))
+                Err(ConfigError::value(
+                    "transfer_manager.type",
+                    &json!(other),
+                    rule,
+                ))
             }
         }
     }
