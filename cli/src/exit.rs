@@ -201,6 +201,7 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::TooMany => (Code::Io, "too_many"),
             RegionError::ReadOnly => (Code::Io, "read_only"),
             RegionError::Retired { .. } => (Code::Io, "retired"),
+            RegionError::Panicked => (Code::Io, "panicked"),
             RegionError::Poisoned => (Code::Io, "sync"),
             RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
         };

@@ -108,6 +108,11 @@ pub enum RegionError<E: std::error::Error + 'static> {
         /// Which of them.
         why: Retirement,
     },
+    /// An operation panicked on a worker's thread.
+    #[error(
+        "the operation panicked on its worker, and its buffers are lost: look at what it was to change before it is issued again"
+    )]
+    Panicked,
     /// A fence failed earlier: nothing is stored any more.
     #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
     Poisoned,

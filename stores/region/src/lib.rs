@@ -27,6 +27,8 @@ mod error;
 mod id;
 mod index;
 mod open;
+#[cfg(unix)]
+mod request;
 mod stage;
 #[cfg(unix)]
 mod target;
@@ -37,6 +39,11 @@ pub use counters::Counts;
 pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
+#[cfg(unix)]
+pub use request::{
+    Answer, BufferAnswer, Completion, Operation, Outcome, Request, Requests, RequestsError, Touch,
+    TransferError, wait_all, wait_any,
+};
 #[cfg(unix)]
 pub use target::{
     Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space,

@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::Regions;
+use crate::{Regions, Requests, RequestsError};
 
 /// An open pool of regions with its configuration. Dereferences to [`Regions`] for every operation.
 ///
@@ -89,6 +89,12 @@ impl Target {
     /// The pool's file from the root; none for memory.
     pub fn path(&self) -> Option<&Path> {
         self.report.path.as_deref()
+    }
+
+    /// Starts workers for asynchronous operations, as the configuration says: see [`Requests`].
+    pub fn requests(&self) -> Result<Requests<TargetMedia>, RequestsError> {
+        let (regions, config) = (Arc::clone(&self.regions), &self.config);
+        Requests::new(regions, &config.requests, config.transfer.as_ref())
     }
 
     /// The regions, to share with requests and threads that outlive this handle.
