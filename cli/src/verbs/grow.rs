@@ -20,7 +20,7 @@ pub struct Options {
     /// The pool's file, or the directory that holds its pool.pmem
     path: PathBuf,
     /// Bytes that the pool is to have: 64MiB, 1G, plain bytes; `info` tells how far it can grow
-    #[arg(long, value_parser = crate::size::parse)]
+    #[arg(long, value_parser = everline_region::parse_size)]
     size: u64,
 }
 

@@ -90,21 +90,26 @@ impl FileMedia {
     ///
     /// Errors: `Unlinked` where the name is gone or leads to another file by now, which is then left alone.
     pub fn remove(&self) -> Result<(), FileError> {
-        let look_up = || FileError::io("look up", &self.path);
-        let ours = self.file.metadata().map_err(look_up())?;
-        let named = match fs::symlink_metadata(&self.path) {
-            Ok(named) => Some(named),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(look_up()(error)),
-        };
-        let place = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
-        if named.is_none_or(|named| place(&named) != place(&ours)) {
-            let path = self.path.clone();
-            return Err(FileError::Unlinked { path });
-        }
-        fs::remove_file(&self.path).map_err(FileError::io("remove", &self.path))?;
-        names::sync_directory(names::parent(&self.path))
+        remove_own(&self.path, &self.file)
     }
+}
+
+/// Removes the name `path` of the open `file`, durably; a name that leads to another file is left alone.
+pub(super) fn remove_own(path: &Path, file: &File) -> Result<(), FileError> {
+    let look_up = || FileError::io("look up", path);
+    let ours = file.metadata().map_err(look_up())?;
+    let named = match fs::symlink_metadata(path) {
+        Ok(named) => Some(named),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(look_up()(error)),
+    };
+    let place = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    if named.is_none_or(|named| place(&named) != place(&ours)) {
+        let path = path.to_path_buf();
+        return Err(FileError::Unlinked { path });
+    }
+    fs::remove_file(path).map_err(FileError::io("remove", path))?;
+    names::sync_directory(names::parent(path))
 }
 
 /// The length of a file that is to be mapped; at least one byte.

@@ -225,12 +225,20 @@ mod tests {
         assert!(!conflict(&Touch::read(a, 0, 4), &Touch::read(a, 0, 4)));
         assert!(!conflict(&Touch::write(a, 0, 4), &Touch::write(b, 0, 4)));
         assert!(conflict(&Touch::write(a, u64::MAX, 4), &Touch::write(a, 0, u64::MAX)) == false);
-        assert!(conflict(&Touch::write(a, u64::MAX - 1, 4), &Touch::write(a, 0, u64::MAX)));
+        assert!(conflict(
+            &Touch::write(a, u64::MAX - 1, 4),
+            &Touch::write(a, 0, u64::MAX)
+        ));
         assert!(conflict(&Touch::Region(a), &Touch::read(a, 9, 0)));
         assert!(!conflict(&Touch::Region(a), &Touch::Region(b)));
         assert!(conflict(&Touch::Names, &Touch::Names));
         assert!(!conflict(&Touch::Names, &Touch::Region(a)));
-        for touch in [Touch::Nothing, Touch::Names, Touch::Region(a), Touch::read(a, 0, 1)] {
+        for touch in [
+            Touch::Nothing,
+            Touch::Names,
+            Touch::Region(a),
+            Touch::read(a, 0, 1),
+        ] {
             assert!(conflict(&Touch::Everything, &touch));
         }
         assert!(!conflict(&Touch::Nothing, &Touch::Nothing));

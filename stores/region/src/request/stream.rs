@@ -54,7 +54,10 @@ impl<T: Send + 'static, E: std::error::Error + Clone + Send + 'static> Outcome
     }
 }
 
-type Transferred<M, S> = (Result<u64, TransferError<<M as Media>::SyncError>>, Option<S>);
+type Transferred<M, S> = (
+    Result<u64, TransferError<<M as Media>::SyncError>>,
+    Option<S>,
+);
 
 /// A filled buffer: how much of it, and where in the region it belongs. Wherever it is dropped, the buffer goes back.
 struct Piece<'b> {

@@ -139,7 +139,10 @@ mod tests {
         let id = RegionId::from_bytes([1; 16]);
         let mut table = Table::new(4);
         let room = table.room().expect("empty");
-        assert_eq!(table.put(room, Touch::write(id, 0, 4), 'a', true), (0, Some('a')));
+        assert_eq!(
+            table.put(room, Touch::write(id, 0, 4), 'a', true),
+            (0, Some('a'))
+        );
         let room = table.room().expect("there is room");
         assert_eq!(table.put(room, Touch::read(id, 0, 4), 'b', true), (1, None));
         assert_eq!(table.take(), None, "it waits for the one that runs");

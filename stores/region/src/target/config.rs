@@ -39,6 +39,8 @@ pub enum TargetKind {
     /// A mapped file: by CPU instructions on persistent memory, by msync elsewhere.
     #[default]
     Pmem,
+    /// The same file by explicit reads, writes and syncs, without a mapping.
+    File,
     /// Volatile memory with the same identifiers, bounds and errors.
     Memory,
 }
@@ -48,6 +50,7 @@ impl TargetKind {
     pub const fn name(self) -> &'static str {
         match self {
             TargetKind::Pmem => "pmem",
+            TargetKind::File => "file",
             TargetKind::Memory => "memory",
         }
     }
@@ -55,6 +58,7 @@ impl TargetKind {
     fn of(word: &str) -> Option<Self> {
         match word {
             "pmem" | "pmdk" => Some(TargetKind::Pmem),
+            "file" | "abt-io" | "abtio" => Some(TargetKind::File),
             "memory" => Some(TargetKind::Memory),
             _ => None,
         }
@@ -112,6 +116,14 @@ impl TargetConfig {
         }
     }
 
+    /// A file by explicit input and output at `path`; nothing is made unless a size is added.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        TargetConfig {
+            kind: TargetKind::File,
+            ..Self::pmem(path)
+        }
+    }
+
     /// `size` bytes of volatile memory.
     pub fn memory(size: u64) -> Self {
         TargetConfig {
@@ -157,6 +169,10 @@ impl TargetConfig {
         {
             let why = "the pool's file, or the directory that holds its pool.pmem";
             return Err(ConfigError::Missing { field: "path", why });
+        }
+        if self.kind == TargetKind::File && self.assume_persistent {
+            let why = "explicit writes are durable once they are synced, and not before";
+            return Err(conflict("assume_persistent", "type", why));
         }
         if self.read_only && self.override_if_exists {
             let why = "a read-only open changes nothing";

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use everline::engine::FileEngineError;
 use everline::media::file::FileError;
 use everline::media::{Domain, Durability, Errno};
-use everline::pool::{CreateError, OpenError};
+use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
 use serde_json::Value;
 
@@ -141,6 +142,14 @@ pub enum TargetError {
         /// Why.
         error: CreateError<Errno>,
     },
+    /// The pool could not be made as long as the configuration says; it is open no more, and as long as it was.
+    #[error("{place}: {error}")]
+    Grow {
+        /// Where.
+        place: String,
+        /// Why.
+        error: GrowError<Errno>,
+    },
     /// The durability asked for is not there.
     #[error(
         "{place}: {required} durability is required and only {found} is there; \
@@ -188,6 +197,16 @@ pub enum TargetError {
         /// Why.
         error: Box<TargetError>,
     },
+}
+
+impl From<FileEngineError> for TargetError {
+    fn from(error: FileEngineError) -> Self {
+        match error {
+            FileEngineError::File(error) => TargetError::File(error),
+            FileEngineError::Create { path: place, error } => TargetError::Create { place, error },
+            FileEngineError::Open { path: place, error } => TargetError::open(&place, error),
+        }
+    }
 }
 
 impl TargetError {

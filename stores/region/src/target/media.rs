@@ -1,6 +1,7 @@
 //! One medium for every kind of target, so that every operation on regions exists once.
 
-use everline::media::file::{FileMedia, PrivateMedia};
+use everline::media::file::{FileMedia, LocalFile, PrivateMedia};
+use everline::media::io::IoMedia;
 use everline::media::{Checksum, Durability, Errno, Media, Ram, SpaceError};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
@@ -9,9 +10,11 @@ use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 pub enum TargetMedia {
     /// A mapped file.
     Pmem(FileMedia),
+    /// A file that is read and written explicitly, or a private copy of one.
+    File(IoMedia<LocalFile>),
     /// Volatile memory.
     Memory(Ram),
-    /// A private copy of a file: stores change no byte of it.
+    /// A private mapping of a file: stores change no byte of it.
     ReadOnly(PrivateMedia),
 }
 
@@ -20,6 +23,7 @@ macro_rules! on {
     ($this:expr, $media:ident => $call:expr) => {
         match $this {
             TargetMedia::Pmem($media) => $call,
+            TargetMedia::File($media) => $call,
             TargetMedia::Memory($media) => $call,
             TargetMedia::ReadOnly($media) => $call,
         }
@@ -65,6 +69,7 @@ impl Media for TargetMedia {
         drain();
         back(range: ByteRange) -> Result<(), SpaceError>;
         set_len(len: ByteLen) -> Result<(), SpaceError>;
+        intact() -> bool;
         reaffirm(range: ByteRange);
     }
 
@@ -72,6 +77,7 @@ impl Media for TargetMedia {
     fn fence(&self) -> Result<(), Errno> {
         match self {
             TargetMedia::Pmem(file) => file.fence(),
+            TargetMedia::File(file) => file.fence(),
             TargetMedia::ReadOnly(copy) => copy.fence(),
             TargetMedia::Memory(ram) => ram.fence().map_err(|never| match never {}),
         }

@@ -1,7 +1,7 @@
 //! Targets: a pool of regions with the configuration that opened it, whatever keeps its bytes.
 //!
 //! ```text
-//! TargetConfig (JSON) ─▶ Target::open ─▶ Target ─ derefs to ─▶ Regions<TargetMedia> ─▶ file, memory, private copy
+//! TargetConfig (JSON) ─▶ Target::open ─▶ Target ─ derefs to ─▶ Regions<TargetMedia> ─▶ mapped file, file, memory
 //!                                          ├─ report(): what open found and did
 //!                                          └─ config(): what is in force, which opens the same pool again
 //! ```

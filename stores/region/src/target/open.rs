@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
-use everline::media::file::{
-    FileError, FileMedia, FileOptions, Unpublished, durability_of, resolve, sigbus,
+use everline::engine::{
+    CreateOptions, Engine, FileConfig, Identity, IoConfig, OpenOptions, OpenReport, create_file,
+    create_io,
 };
-use everline::media::{Domain, Media, Ram};
+use everline::media::file::{FileError, FileMedia, FileOptions, durability_of, resolve, sigbus};
+use everline::media::io::{Access, Disk, FileIo, IoMedia, LocalDisk};
+use everline::media::{Domain, Durability, Media, Ram};
 use everline::units::ByteLen;
 
 use super::config::MEMORY_BYTES_DEFAULT;
@@ -36,31 +38,17 @@ impl Target {
     /// Crash: a new pool is whole or absent; with `override_if_exists` the old or the new one is there.
     pub fn open(config: TargetConfig) -> Result<Target, TargetError> {
         let begun = Instant::now();
-        config.check()?;
-        if config.catch_sigbus {
-            sigbus::install().map_err(|errno| TargetError::NoHandler { errno })?;
-        }
-        let Some(path) = config
-            .path
-            .as_deref()
-            .filter(|_| config.kind == TargetKind::Pmem)
-        else {
+        prepare(&config)?;
+        let Some(path) = file_of(&config) else {
             return make_in_memory(config, begun);
         };
         if config.override_if_exists {
-            return make_file(&path_of(path), config, begun);
+            return make_file(&path, config, begun);
         }
-        let at = path_of(path);
-        if config.read_only {
-            return open_private(&at, config, begun);
-        }
-        match FileMedia::open(&at, &file_options(&config)) {
-            Ok(file) => {
-                let (path, media) = (Some(file.path().to_path_buf()), TargetMedia::Pmem(file));
-                assemble(media, path, config, false, begun)
-            }
-            Err(FileError::NotFound { .. }) if config.makes_missing() => {
-                make_file(&at, config, begun)
+        match find(&path, &config) {
+            Ok(found) => assemble(found, config, false, begun),
+            Err(FileError::NotFound { .. }) if config.makes_missing() && !config.read_only => {
+                make_file(&path, config, begun)
             }
             Err(FileError::NotFound { path }) => Err(TargetError::Missing { path }),
             Err(error) => Err(error.into()),
@@ -71,17 +59,36 @@ impl Target {
     /// a file and `override_if_exists` is not set.
     pub fn create(config: TargetConfig) -> Result<Target, TargetError> {
         let begun = Instant::now();
-        config.check()?;
-        if config.catch_sigbus {
-            sigbus::install().map_err(|errno| TargetError::NoHandler { errno })?;
-        }
-        match config.path.as_deref() {
-            Some(path) if config.kind == TargetKind::Pmem => {
-                make_file(&path_of(path), config, begun)
-            }
-            _ => make_in_memory(config, begun),
+        prepare(&config)?;
+        match file_of(&config) {
+            Some(path) => make_file(&path, config, begun),
+            None => make_in_memory(config, begun),
         }
     }
+}
+
+fn prepare(config: &TargetConfig) -> Result<(), TargetError> {
+    config.check()?;
+    if config.catch_sigbus {
+        sigbus::install().map_err(|errno| TargetError::NoHandler { errno })?;
+    }
+    Ok(())
+}
+
+/// The file of a target that is no memory.
+fn file_of(config: &TargetConfig) -> Option<PathBuf> {
+    match config.kind {
+        TargetKind::Memory => None,
+        TargetKind::Pmem | TargetKind::File => config.path.as_deref().map(path_of),
+    }
+}
+
+/// A medium that holds a pool, and where it is.
+struct Found {
+    media: TargetMedia,
+    path: Option<PathBuf>,
+    /// What the place gives, where the medium is only a private copy.
+    place: Option<Durability>,
 }
 
 /// A path that ends in a separator names a directory, whether that exists or not.
@@ -97,7 +104,11 @@ fn path_of(path: &Path) -> PathBuf {
 
 fn file_options(config: &TargetConfig) -> FileOptions {
     FileOptions {
-        reserve_len: config.max_size.map(ByteLen::new),
+        // A pool that is to grow at open must find room for that.
+        reserve_len: config
+            .max_size
+            .max(config.size.filter(|_| config.grow_if_smaller))
+            .map(ByteLen::new),
         assume_persistent: config.assume_persistent,
         allow_foreign_fs: config.allow_foreign_fs,
         require: config.require,
@@ -121,41 +132,43 @@ fn create_options(config: &TargetConfig, place: &str) -> Result<CreateOptions, T
 }
 
 fn make_file(path: &Path, config: TargetConfig, begun: Instant) -> Result<Target, TargetError> {
-    let place = path.display().to_string();
-    let size = config.size.ok_or(ConfigError::Missing {
-        field: "size",
-        why: "a new pool must know its size",
-    })?;
-    let options = create_options(&config, &place)?;
-    let geometry = options
-        .geometry(size)
-        .map_err(|error| TargetError::Create {
-            place: place.clone(),
-            error: error.into(),
-        })?;
-    let len = ByteLen::new(geometry.len());
-    let new = FileMedia::create(path, len, config.reserve, &file_options(&config))?;
-    write_pool(&new, &options, &place)?;
-    let file = if config.override_if_exists {
-        new.publish_over()?
+    if config.size.is_none() {
+        let why = "a new pool must know its size";
+        return Err(ConfigError::Missing { field: "size", why }.into());
+    }
+    let options = create_options(&config, &path.display().to_string())?;
+    let file = file_options(&config);
+    let media = if config.kind == TargetKind::File {
+        let how = IoConfig {
+            capacity: file.reserve_len,
+            reserve: config.reserve,
+            overwrite: config.override_if_exists,
+        };
+        let (engine, _) = create_io(&LocalDisk::new(&file), path, &options, &how)?;
+        TargetMedia::File(engine.abandon())
     } else {
-        new.publish()?
+        let how = FileConfig {
+            file,
+            reserve: config.reserve,
+            overwrite: config.override_if_exists,
+        };
+        let (engine, _) = create_file(path, &options, &how)?;
+        TargetMedia::Pmem(engine.abandon())
     };
-    let path = Some(file.path().to_path_buf());
-    assemble(TargetMedia::Pmem(file), path, config, true, begun)
+    let path = Some(named(&media, path));
+    let found = Found {
+        media,
+        path,
+        place: None,
+    };
+    assemble(found, config, true, begun)
 }
 
-/// The first bytes of a pool whose file has no name yet.
-fn write_pool(new: &Unpublished, options: &CreateOptions, place: &str) -> Result<(), TargetError> {
-    match Engine::create(new.media(), options) {
-        Ok(engine) => {
-            drop(engine);
-            Ok(())
-        }
-        Err(error) => Err(TargetError::Create {
-            place: place.to_owned(),
-            error,
-        }),
+/// The path from the root, behind links.
+fn named(media: &TargetMedia, path: &Path) -> PathBuf {
+    match media {
+        TargetMedia::Pmem(file) => file.path().to_path_buf(),
+        _ => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
     }
 }
 
@@ -192,74 +205,111 @@ fn make_in_memory(mut config: TargetConfig, begun: Instant) -> Result<Target, Ta
         place: place.to_owned(),
         error,
     })?;
-    assemble(engine.abandon(), None, config, true, begun)
+    let found = Found {
+        media: engine.abandon(),
+        path: None,
+        place: None,
+    };
+    assemble(found, config, true, begun)
 }
 
-/// Opens a private copy of the file; a policy is judged by the place, not by the copy.
-fn open_private(path: &Path, config: TargetConfig, begun: Instant) -> Result<Target, TargetError> {
-    let options = file_options(&config);
-    let copy = match FileMedia::open_private(path, &options) {
-        Err(FileError::NotFound { path }) => return Err(TargetError::Missing { path }),
-        outcome => outcome?,
+/// Opens the file at `path`, or a private copy of it.
+fn find(path: &Path, config: &TargetConfig) -> Result<Found, FileError> {
+    let options = file_options(config);
+    let (media, place) = match (config.kind, config.read_only) {
+        (TargetKind::File, read_only) => {
+            let (media, durability) = find_io(path, &LocalDisk::new(&options), read_only)?;
+            (media, read_only.then_some(durability))
+        }
+        (_, false) => (TargetMedia::Pmem(FileMedia::open(path, &options)?), None),
+        (_, true) => {
+            let copy = FileMedia::open_private(path, &options)?;
+            let mut place = durability_of(path)?.durability;
+            if config.assume_persistent {
+                place.domain = place.domain.max(Domain::MemoryController);
+            }
+            (TargetMedia::ReadOnly(copy), Some(place))
+        }
     };
-    let mut durability = durability_of(path)?.durability;
-    if config.assume_persistent {
-        durability.domain = durability.domain.max(Domain::MemoryController);
-    }
-    if let Some(required) = config
-        .require
-        .filter(|required| durability.domain < *required)
+    // The policy of a private copy is judged by its place.
+    if let (Some(required), Some(found)) = (config.require, place)
+        && found.domain < required
     {
-        return Err(TargetError::DomainUnmet {
-            place: path.display().to_string(),
+        return Err(FileError::DomainUnmet {
+            path: path.to_path_buf(),
             required,
-            found: durability,
+            found,
         });
     }
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let media = TargetMedia::ReadOnly(copy);
-    let mut target = assemble(media, Some(path), config, false, begun)?;
-    target.report.durability = durability;
-    Ok(target)
+    let path = Some(named(&media, path));
+    Ok(Found { media, path, place })
 }
 
-/// Recovers the pool on `media` and puts everything around it.
+fn find_io(
+    path: &Path,
+    disk: &LocalDisk,
+    read_only: bool,
+) -> Result<(TargetMedia, Durability), FileError> {
+    let path = &disk.locate(path)?;
+    let failed = |errno| FileError::Io {
+        operation: "look up",
+        path: path.clone(),
+        errno,
+    };
+    if read_only {
+        let file = disk.open(path, Access::Read)?;
+        let durability = file.durability();
+        let media = IoMedia::private(file).map_err(failed)?;
+        return Ok((TargetMedia::File(media), durability));
+    }
+    let file = disk.open(path, Access::Write)?;
+    // Whoever was killed while it made the file may have left a name that is only visible.
+    match disk.sync_directory(path.parent().unwrap_or(Path::new("/"))) {
+        Ok(()) | Err(FileError::Permission { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let durability = file.durability();
+    let media = IoMedia::new(file, None).map_err(failed)?;
+    Ok((TargetMedia::File(media), durability))
+}
+
+/// Recovers the pool that was found and puts everything around it.
 fn assemble(
-    media: TargetMedia,
-    path: Option<PathBuf>,
+    found: Found,
     mut config: TargetConfig,
     created: bool,
     begun: Instant,
 ) -> Result<Target, TargetError> {
-    let place = match &path {
+    let Found { media, path, place } = found;
+    let name = match &path {
         Some(path) => path.display().to_string(),
         None => config.kind.name().to_owned(),
     };
     let options = OpenOptions {
         layout: config.layout,
-        // The policy of a private copy was judged by its place.
-        require: config.require.filter(|_| !config.read_only),
+        require: config.require.filter(|_| place.is_none()),
         read_only: config.read_only,
         expected_len: config.size,
     };
     let recovery = Instant::now();
     let opened = Engine::open(media, &options);
-    let (engine, report) = opened.map_err(|error| TargetError::open(&place, error))?;
+    let (engine, opened) = opened.map_err(|error| TargetError::open(&name, error))?;
     let recovering = recovery.elapsed();
-    let regions = Regions::open(engine).map_err(|error| TargetError::regions(&place, error))?;
-    let count = regions
-        .count()
-        .map_err(|error| TargetError::regions(&place, error))?;
+    let grown_from = grow(&engine, &config, &opened, &name)?;
+    let regions = Regions::open(engine).map_err(|error| TargetError::regions(&name, error))?;
+    let count = regions.count();
+    let len = regions.engine().pool().geometry().len();
     let report = TargetReport {
         kind: config.kind,
         path: path.clone(),
         created,
-        len: report.len,
-        configured_len: report.expected_len,
-        regions: count,
-        recovery: report.recovery,
-        mended_copy: report.mended_copy,
-        durability: report.durability,
+        len,
+        configured_len: opened.expected_len.filter(|_| grown_from.is_none()),
+        grown_from,
+        regions: count.map_err(|error| TargetError::regions(&name, error))?,
+        recovery: opened.recovery,
+        mended_copy: opened.mended_copy,
+        durability: place.unwrap_or(opened.durability),
         elapsed: begun.elapsed(),
         recovering,
     };
@@ -267,11 +317,32 @@ fn assemble(
     config.path = path;
     config.override_if_exists = false;
     config.create_if_missing = Some(config.makes_missing());
-    config.size = Some(report.len);
-    Ok(Target {
+    config.size = Some(len);
+    let target = Target {
         regions: Arc::new(regions),
         config,
         report,
-        place,
-    })
+        place: name,
+    };
+    target.still_intact()?;
+    Ok(target)
+}
+
+/// Grows a pool that is smaller than the configuration says, if it asks for that; answers the length it had.
+fn grow(
+    engine: &Engine<TargetMedia>,
+    config: &TargetConfig,
+    opened: &OpenReport,
+    name: &str,
+) -> Result<Option<u64>, TargetError> {
+    match opened.expected_len {
+        Some(wanted) if config.grow_if_smaller && wanted > opened.len => {
+            engine.grow(wanted).map_err(|error| TargetError::Grow {
+                place: name.to_owned(),
+                error,
+            })?;
+            Ok(Some(opened.len))
+        }
+        _ => Ok(None),
+    }
 }

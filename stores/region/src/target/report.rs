@@ -64,6 +64,8 @@ pub struct TargetReport {
     pub len: u64,
     /// The size in the configuration, where the pool has another.
     pub configured_len: Option<u64>,
+    /// The length that the pool had before this open made it longer, as it was asked to.
+    pub grown_from: Option<u64>,
     /// Live regions.
     pub regions: u64,
     /// What recovery of the log did: transactions rolled forward (`redone`) and back (`undone`), LSN.
@@ -122,6 +124,9 @@ impl fmt::Display for TargetReport {
         write!(f, ": {} bytes", self.len)?;
         if let Some(configured) = self.configured_len {
             write!(f, " (the configuration says {configured})")?;
+        }
+        if let Some(before) = self.grown_from {
+            write!(f, " (grown from {before})")?;
         }
         let (redone, undone) = (self.recovery.redone, self.recovery.undone);
         write!(
