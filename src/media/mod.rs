@@ -23,6 +23,8 @@ mod group;
 pub mod io;
 mod mapped;
 #[cfg(feature = "alloc")]
+pub mod preserve;
+#[cfg(feature = "alloc")]
 mod ram;
 
 pub use counted::{Cost, Counted};
