@@ -11,7 +11,7 @@ use everline::media::file::{
     FileError, FileMedia, PathReport, PrivateMedia, durability_of, resolve,
 };
 use everline::media::{Domain, Media};
-use everline_region::{RegionError, Regions};
+use everline_region::{OpenMessage, RegionError, Regions};
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -83,7 +83,7 @@ pub fn for_reading(
 fn announce(path: &Path, global: &Global) -> PathBuf {
     let at = file_at(path);
     if global.verbose > 0 {
-        eprintln!("Opening existing pmem pool at {}", at.display());
+        eprintln!("{}", OpenMessage::Opening { path: &at });
     }
     at
 }
@@ -96,11 +96,12 @@ fn finish<M: Media>(
 ) -> Result<Pool<M>, Failure> {
     let regions = regions.map_err(|error| Failure::from(error).at(path.display()))?;
     if global.verbose > 0 {
-        eprintln!("Pool size: {}", opened.report.len);
-        let count = regions
+        let len = opened.report.len;
+        eprintln!("{}", OpenMessage::Size { len });
+        let regions = regions
             .count()
             .map_err(|error| Failure::from(error).at(path.display()))?;
-        eprintln!("Recovered {count} existing regions");
+        eprintln!("{}", OpenMessage::Recovered { regions });
     }
     if global.verbose > 1 {
         let recovery = &opened.report.recovery;

@@ -56,6 +56,7 @@ impl<M: Media> Regions<M> {
     /// The region with this name. Errors: [`RegionError::NotFound`]. Cost: the first lookup after open reads the
     /// whole directory, no wait.
     pub fn by_name(&self, name: &str) -> Result<RegionId, RegionError<M::SyncError>> {
+        self.in_service()?;
         let mut index = self.lock_index();
         let (built, _fresh) = index.get(self.engine())?;
         let not_found = || RegionError::NotFound {
@@ -145,6 +146,7 @@ impl<M: Media> Regions<M> {
 
     /// Every live region, in the order of their slots: one moment's state, whatever other threads change.
     pub fn list(&self) -> Result<Vec<RegionInfo>, RegionError<M::SyncError>> {
+        self.in_service()?;
         let _still = self.lock_index();
         let mut list = Vec::new();
         let mut fault = None;

@@ -6,6 +6,28 @@ use everline::tx::TxError;
 
 use crate::RegionId;
 
+/// How the end of an open pool came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retirement {
+    /// Closed by another handle.
+    Closed,
+    /// Its file was removed.
+    Destroyed,
+    /// It lives somewhere else now.
+    Moved,
+}
+
+impl Retirement {
+    /// What happened, and what to do.
+    const fn text(self) -> &'static str {
+        match self {
+            Retirement::Closed => "the pool was closed: open it again",
+            Retirement::Destroyed => "the pool was destroyed: make a new one",
+            Retirement::Moved => "the pool was moved: open it where it is now",
+        }
+    }
+}
+
 /// Why an operation on regions was refused; `E` is what the medium's fence may fail with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegionError<E: std::error::Error + 'static> {
@@ -80,6 +102,17 @@ pub enum RegionError<E: std::error::Error + 'static> {
     /// The pool was opened read-only.
     #[error("the pool is open read-only: open it for writing")]
     ReadOnly,
+    /// The pool behind this handle is closed, destroyed or moved.
+    #[error("{}", .why.text())]
+    Retired {
+        /// Which of them.
+        why: Retirement,
+    },
+    /// An operation panicked on a worker's thread.
+    #[error(
+        "the operation panicked on its worker, and its buffers are lost: look at what it was to change before it is issued again"
+    )]
+    Panicked,
     /// A fence failed earlier: nothing is stored any more.
     #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
     Poisoned,

@@ -21,15 +21,32 @@
 mod access;
 mod batch;
 mod check;
+mod counters;
 mod directory;
 mod error;
 mod id;
 mod index;
 mod open;
+#[cfg(unix)]
+mod request;
 mod stage;
+#[cfg(unix)]
+mod target;
 
 pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};
-pub use error::RegionError;
+pub use counters::Counts;
+pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
+#[cfg(unix)]
+pub use request::{
+    Answer, BufferAnswer, Completion, Operation, Outcome, Request, Requests, RequestsError, Touch,
+    TransferError, wait_all, wait_any,
+};
+#[cfg(unix)]
+pub use target::{
+    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space,
+    Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport, Thresholds,
+    TransferConfig, parse_size, payload_min,
+};

@@ -1,17 +1,20 @@
 //! The store of regions over an open pool.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::engine::Engine;
 use everline::layout::EntryState;
 use everline::media::Media;
+use everline::tx::Receipt;
 use everline::units::{ByteOffset, Padded};
 
+use crate::counters::{Counters, Counts};
 use crate::directory::{self, Found, View};
 use crate::id::IdParts;
 use crate::index::Index;
-use crate::{RegionError, RegionId};
+use crate::{RegionError, RegionId, Retirement};
 
 /// Locks that readers and writers of regions share by slot number.
 const GATES: usize = 64;
@@ -44,6 +47,9 @@ pub struct Regions<M: Media> {
     index: Mutex<Index>,
     /// Shared by whoever uses a region's bytes; exclusive while a commit changes its entry (R5).
     gates: Box<[Padded<RwLock<()>>]>,
+    /// Set once the pool behind this handle is closed, destroyed or moved.
+    retired: OnceLock<Retirement>,
+    pub(crate) counters: Counters,
 }
 
 impl<M: Media> fmt::Debug for Regions<M> {
@@ -71,6 +77,8 @@ impl<M: Media> Regions<M> {
             namespace,
             index: Mutex::default(),
             gates: (0..GATES).map(|_| Padded::default()).collect(),
+            retired: OnceLock::new(),
+            counters: Counters::default(),
         })
     }
 
@@ -84,9 +92,39 @@ impl<M: Media> Regions<M> {
         self.engine
     }
 
+    /// What everything that returned before this call has reached: the highest timestamp (LSN) drawn, and the
+    /// durability domain. Operations that change the directory draw a timestamp; direct writes add none.
+    /// Cost: no wait.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            timestamp: self.engine.log().status().last_timestamp,
+            durability: self.engine.pool().media().durability(),
+        }
+    }
+
+    /// Operations since the pool was opened.
+    pub fn counts(&self) -> Counts {
+        self.counters.counts()
+    }
+
+    /// Makes every later operation answer [`RegionError::Retired`]; the first reason stays. Operations that run
+    /// meanwhile end as they would have.
+    pub fn retire(&self, why: Retirement) {
+        self.retired.get_or_init(|| why);
+    }
+
+    /// Errors: [`RegionError::Retired`].
+    pub(crate) fn in_service(&self) -> Result<(), RegionError<M::SyncError>> {
+        match self.retired.get() {
+            None => Ok(()),
+            Some(why) => Err(RegionError::Retired { why: *why }),
+        }
+    }
+
     /// Live regions. Errors: the directory's root cannot be reached. Cost: one word of the root, which open has
     /// checked; no wait.
     pub fn count(&self) -> Result<u64, RegionError<M::SyncError>> {
+        self.in_service()?;
         directory::live(&self.engine)
     }
 
@@ -128,6 +166,7 @@ impl<M: Media> Regions<M> {
 
     /// Slot and generation in an identifier of this pool.
     pub(crate) fn parts(&self, id: RegionId) -> Result<IdParts, RegionError<M::SyncError>> {
+        self.in_service()?;
         let pool = self.engine.pool();
         id.open(pool.key(), pool.id())
             .filter(|parts| parts.namespace == self.namespace)
