@@ -29,9 +29,12 @@ mod index;
 mod open;
 #[cfg(unix)]
 mod request;
+mod service;
 mod stage;
 #[cfg(unix)]
 mod target;
+#[cfg(unix)]
+pub mod transfer;
 
 pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};

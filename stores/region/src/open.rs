@@ -1,7 +1,6 @@
 //! The store of regions over an open pool.
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::engine::Engine;
@@ -14,7 +13,8 @@ use crate::counters::{Counters, Counts};
 use crate::directory::{self, Found, View};
 use crate::id::IdParts;
 use crate::index::Index;
-use crate::{RegionError, RegionId, Retirement};
+use crate::service::Service;
+use crate::{RegionError, RegionId};
 
 /// Locks that readers and writers of regions share by slot number.
 const GATES: usize = 64;
@@ -47,8 +47,7 @@ pub struct Regions<M: Media> {
     index: Mutex<Index>,
     /// Shared by whoever uses a region's bytes; exclusive while a commit changes its entry (R5).
     gates: Box<[Padded<RwLock<()>>]>,
-    /// Set once the pool behind this handle is closed, destroyed or moved.
-    retired: OnceLock<Retirement>,
+    service: Service,
     pub(crate) counters: Counters,
 }
 
@@ -77,7 +76,7 @@ impl<M: Media> Regions<M> {
             namespace,
             index: Mutex::default(),
             gates: (0..GATES).map(|_| Padded::default()).collect(),
-            retired: OnceLock::new(),
+            service: Service::default(),
             counters: Counters::default(),
         })
     }
@@ -107,17 +106,14 @@ impl<M: Media> Regions<M> {
         self.counters.counts()
     }
 
-    /// Makes every later operation answer [`RegionError::Retired`]; the first reason stays. Operations that run
-    /// meanwhile end as they would have.
-    pub fn retire(&self, why: Retirement) {
-        self.retired.get_or_init(|| why);
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
     }
 
-    /// Errors: [`RegionError::Retired`].
-    pub(crate) fn in_service(&self) -> Result<(), RegionError<M::SyncError>> {
-        match self.retired.get() {
-            None => Ok(()),
-            Some(why) => Err(RegionError::Retired { why: *why }),
+    /// Waits for everybody who was inside a region when this was called.
+    pub(crate) fn wait_until_nobody_is_inside(&self) {
+        for gate in &self.gates {
+            drop(gate.0.write().unwrap_or_else(PoisonError::into_inner));
         }
     }
 

@@ -91,7 +91,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// `field` holds `value`, against `rule`.
-    pub(super) fn value(field: &str, value: &Value, rule: &'static str) -> Self {
+    pub(crate) fn value(field: &str, value: &Value, rule: &'static str) -> Self {
         ConfigError::Value {
             field: field.to_owned(),
             value: value.to_string(),

@@ -34,6 +34,7 @@ mod transfer;
 
 pub use config::{TargetConfig, TargetKind};
 pub use error::{ConfigError, TargetError};
+pub(crate) use fields::Fields;
 pub use media::TargetMedia;
 pub use provider::Provider;
 pub use report::{OpenMessage, TargetReport};
