@@ -93,8 +93,8 @@ impl<M: Media> Regions<M> {
     /// Errors: [`RegionError::Retired`].
     pub(crate) fn begin_move(&self) -> Result<Moving<'_>, RegionError<M::SyncError>> {
         let service = self.service();
-        if !service.change(SERVING, number(Retirement::Moving)) {
-            self.in_service()?;
+        while !service.change(SERVING, number(Retirement::Moving)) {
+            self.in_service()?; // unless it serves again by now
         }
         let moving = Moving { service };
         self.wait_until_nobody_is_inside();

@@ -19,8 +19,8 @@ use super::image::{NewImage, Verified, free_place};
 use super::note::{self, Note};
 use super::snapshot::refused;
 use super::{ImageError, ImageReport, MigrateOptions, Progress};
+use crate::Regions;
 use crate::service::Moving;
-use crate::{Regions, Retirement};
 
 /// A pool that was moved.
 #[derive(Clone, Debug, PartialEq, Eq)]

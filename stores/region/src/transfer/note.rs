@@ -8,7 +8,7 @@
 //! |---|---|
 //! | no note, or one about another pool | serves |
 //! | a note, and at its destination that pool | says where the pool is |
-//! | a note, and anything else there | serves, without the note |
+//! | a note, and anything else there | serves, without the note: it goes when the absence is durable |
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,19 @@ pub fn admit<D: Disk>(disk: &D, path: &Path, media: &impl Media) -> Result<(), I
             to: note.destination,
         });
     }
+    believe_absence(disk, &note.destination)?;
     remove(disk, path)
+}
+
+/// Makes durable that the pool is not at `path`: a removal may be visible only, and without the note both would serve
+/// should the name come back.
+fn believe_absence<D: Disk>(disk: &D, path: &Path) -> Result<(), ImageError> {
+    for directory in path.ancestors().skip(1) {
+        if disk.names_in(directory)?.is_some() {
+            return Ok(disk.sync_directory(directory)?);
+        }
+    }
+    Ok(())
 }
 
 /// The identity of the pool on `media`, if there is one.

@@ -1,6 +1,8 @@
 //! Pools for tests.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod disks;
+
 use std::path::{Path, PathBuf};
 
 use everline::engine::{
