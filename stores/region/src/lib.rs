@@ -47,6 +47,6 @@ pub use request::{
 #[cfg(unix)]
 pub use target::{
     Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space,
-    Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport, Thresholds,
-    TransferConfig, parse_size, payload_min,
+    Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetRegions, TargetReport,
+    Thresholds, TransferConfig, parse_size, payload_min,
 };
