@@ -25,6 +25,7 @@ mod bits;
 mod cache;
 mod check;
 mod error;
+mod extent;
 mod free;
 mod object;
 mod partial;
@@ -32,6 +33,7 @@ mod run;
 mod stats;
 
 pub use error::{AllocError, FreeError};
+pub use extent::{Extent, ExtentKind};
 pub use stats::{HeapStats, LiveObject};
 
 pub(crate) use cache::LaneCache;
