@@ -16,8 +16,9 @@ use std::process::ExitCode;
 
 use everline::alloc::AllocError;
 use everline::engine::FileEngineError;
+use everline::media::SpaceError;
 use everline::media::file::FileError;
-use everline::pool::{CreateError, OpenError};
+use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
 use everline_region::RegionError;
 use serde_json::{Value, json};
@@ -160,6 +161,22 @@ impl<E: std::error::Error + 'static> From<OpenError<E>> for Failure {
             OpenError::Sync(_) => (Code::Io, "sync"),
             OpenError::TooManyLanes { .. } => (Code::Io, "too_many_lanes"),
             OpenError::Space(_) => (Code::Io, "no_space"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<GrowError<E>> for Failure {
+    fn from(error: GrowError<E>) -> Self {
+        let (code, kind) = match &error {
+            GrowError::Smaller { .. } => (Code::Usage, "smaller"),
+            GrowError::BeyondCapacity { .. } => (Code::Usage, "beyond_capacity"),
+            GrowError::Space(SpaceError::NoSpace) => (Code::Io, "no_space"),
+            GrowError::Space(_) => (Code::Io, "io"),
+            GrowError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+            GrowError::Sync(_) | GrowError::Poisoned => (Code::Io, "sync"),
+            GrowError::ReadOnly => (Code::Io, "read_only"),
+            GrowError::NoWideAtomics => (Code::Io, "refused"),
         };
         Failure::new(code, kind, error)
     }

@@ -102,7 +102,7 @@ impl Heap {
                     },
                     stage,
                 )?;
-                Ok(run.range(pool.geometry()))
+                Ok(run.range(&pool.geometry()))
             }
             Sized::Class(class) => {
                 let shape = *self.shape(class)?;
@@ -113,7 +113,7 @@ impl Heap {
                     )?;
                 }
                 let index = cached.free.trailing_zeros();
-                stage.set(word_at(pool.geometry(), cached), 1 << index)?;
+                stage.set(word_at(&pool.geometry(), cached), 1 << index)?;
                 cached.free &= cached.free - 1;
                 let at = shape.object_at(
                     pool.geometry().slab_at(cached.slab),
@@ -211,7 +211,7 @@ impl Heap {
     ) -> Result<(), AllocError> {
         state
             .reserved
-            .add(word_at(pool.geometry(), &next), next.free)
+            .add(word_at(&pool.geometry(), &next), next.free)
             .map_err(|_full| AllocError::TooMany)?;
         *cached = next;
         Ok(())
@@ -283,7 +283,9 @@ impl Heap {
     ) -> Result<(), Corrupt> {
         let slab = state.scanned;
         state.scanned += 1;
-        if !is_used(pool, slab) || !is_head(pool, slab) {
+        // A commit that takes the slab into use may be between its map bits and its header; it lists the slab itself.
+        let mut runs = state.runs.as_slice().iter();
+        if runs.any(|run| run.overlaps(slab, 1)) || !is_used(pool, slab) || !is_head(pool, slab) {
             return Ok(());
         }
         if let MapEntryKind::Slab { class } = entry(pool, slab)? {
@@ -307,7 +309,7 @@ impl Heap {
         match self.size(pool, request)? {
             Sized::Huge { slabs } => {
                 let run = self.take_huge(pool, slabs, Holder::Reservation, 0, request)?;
-                Ok(Some((run.range(pool.geometry()), Grant::Huge { run })))
+                Ok(Some((run.range(&pool.geometry()), Grant::Huge { run })))
             }
             Sized::Class(class) => {
                 let shape = *self.shape(class)?;
@@ -316,7 +318,7 @@ impl Heap {
                 let Some(found) = self.word_in_use(pool, &mut state, class, &shape, scan)? else {
                     return Ok(None);
                 };
-                let word = word_at(pool.geometry(), &found);
+                let word = word_at(&pool.geometry(), &found);
                 let index = found.free.trailing_zeros();
                 state
                     .reserved

@@ -40,7 +40,7 @@ impl Heap {
         mut visit: impl FnMut(LiveObject),
     ) -> Result<(), Corrupt> {
         self.for_each_run(pool, |slab, run| {
-            let geometry = pool.geometry();
+            let geometry = &pool.geometry();
             let slab_at = geometry.slab_at(slab);
             match run {
                 None => {}
@@ -75,7 +75,7 @@ impl Heap {
         pool: &Pool<M>,
         mut visit: impl FnMut(u64, Option<(MapEntryKind, SlabShape)>),
     ) -> Result<(), Corrupt> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let mut slab = 0;
         while slab < geometry.slab_count() {
             if !is_used(pool, slab) {
@@ -104,7 +104,8 @@ impl Heap {
                     )
                 }
             };
-            if slabs > geometry.slab_count() - slab {
+            // Asked for again, since the pool may have grown meanwhile.
+            if slabs > pool.geometry().slab_count() - slab {
                 return Err(Corrupt::new(entry_at, "a run of slabs leaves the heap"));
             }
             visit(slab, Some((kind, shape)));
@@ -115,7 +116,7 @@ impl Heap {
 
     /// Exact space accounting. Cost: reads the slab map and every bitmap in use.
     pub(crate) fn stats<M: Media>(&self, pool: &Pool<M>) -> Result<HeapStats, Corrupt> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let slab_bytes = u64::from(geometry.slab_bytes());
         let mut stats = HeapStats::default();
         let mut free_run = 0;
@@ -149,7 +150,8 @@ impl Heap {
                 }
             }
         })?;
-        stats.overhead_bytes = geometry.len() - stats.used_bytes - stats.free_bytes;
+        // Asked for again: objects behind an end that has moved meanwhile are counted.
+        stats.overhead_bytes = pool.geometry().len() - stats.used_bytes - stats.free_bytes;
         Ok(stats)
     }
 }

@@ -82,7 +82,7 @@ impl Log {
         mut state: Guard<'_, CheckpointState>,
         retired: &mut dyn FnMut(ByteRange),
     ) -> Result<CheckpointReport, M::SyncError> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let cut = self.cut();
         let Ok(mut heads) = Array::<u64, LANES_WITHOUT_ALLOC>::from_fn(self.lanes.len(), |lane| {
             self.lane(lane as u32).head()
@@ -173,7 +173,7 @@ impl Log {
         self.lane(lane).homes().take(|range| homes.flush(range));
         #[cfg(not(feature = "alloc"))]
         self.walk(pool, lane, head, |record, _| {
-            let flushed = record.ops(pool.media(), pool.geometry(), |op, _| {
+            let flushed = record.ops(pool.media(), &pool.geometry(), |op, _| {
                 if op.kind != crate::layout::OpKind::Cover {
                     homes.flush(op.range);
                 }
@@ -193,7 +193,7 @@ impl Log {
         end: u64,
         mut visit: impl FnMut(&Record, u64) -> bool,
     ) {
-        let (media, geometry) = (pool.media(), pool.geometry());
+        let (media, geometry) = (pool.media(), &pool.geometry());
         let lane = self.lane(lane);
         let mut place = Place::in_ring(lane.head());
         while place.extension.is_some() || place.sequence < end {

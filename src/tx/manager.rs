@@ -160,7 +160,7 @@ pub struct Manager<M> {
 impl<M: Media> Manager<M> {
     /// Ready for transactions on a recovered pool.
     pub fn new(pool: Pool<M>, log: Log, read_only: bool) -> Self {
-        let heap = Heap::new(pool.geometry());
+        let heap = Heap::new(&pool.geometry());
         let count = if cfg!(feature = "alloc") {
             usize::MAX
         } else {
@@ -226,7 +226,7 @@ impl<M: Media> Manager<M> {
 
     /// The place that a root slot leads to; 0 is none.
     pub fn root(&self, slot: RootSlot) -> ByteOffset {
-        ByteOffset::new(self.pool.media().load64(slot.at(self.pool.geometry())))
+        ByteOffset::new(self.pool.media().load64(slot.at(&self.pool.geometry())))
     }
 
     #[inline]
@@ -319,7 +319,7 @@ impl<M: Media> Manager<M> {
                 .is_ok_and(|report| report.retired_bytes > 0);
         for lane in self.lanes.iter() {
             if let Some(mut state) = lane.0.try_lock() {
-                self.heap.release(self.pool.geometry(), &mut state.cache);
+                self.heap.release(&self.pool.geometry(), &mut state.cache);
             }
         }
         let mut memory = [0u8; RECLAIM_BYTES];

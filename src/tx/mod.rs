@@ -21,6 +21,7 @@ mod commit;
 mod direct;
 mod error;
 mod group;
+mod grow;
 mod manager;
 mod memory;
 mod reserve;

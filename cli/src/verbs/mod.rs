@@ -6,6 +6,7 @@ pub mod demo;
 pub mod destroy;
 pub mod doctor;
 pub mod heap;
+pub mod grow;
 pub mod info;
 pub mod region;
 pub mod stats;
@@ -24,6 +25,7 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Stats(options) => stats::run(global, options),
         Verb::Heap(options) => heap::run(global, options),
         Verb::Check(options) => check::run(global, options),
+        Verb::Grow(options) => grow::run(global, options),
         Verb::Destroy(options) => destroy::run(global, options),
         Verb::Region(verb) => region::run(global, verb),
         Verb::Demo(options) => demo::run(global, options),
