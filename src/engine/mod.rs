@@ -37,6 +37,8 @@ mod check;
 mod create;
 #[cfg(all(feature = "std", unix, not(loom)))]
 mod file;
+#[cfg(all(feature = "std", unix, not(loom)))]
+mod io;
 mod open;
 mod report;
 
@@ -47,6 +49,8 @@ pub use file::{
     FileConfig, FileEngine, FileEngineError, Opened, PrivateEngine, create_file, destroy_file,
     open_file, open_file_read_only,
 };
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub use io::{IoConfig, IoEngine, create_io, open_io, open_io_read_only};
 pub use open::OpenOptions;
 pub use report::{OpenReport, PoolStats};
 

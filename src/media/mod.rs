@@ -17,7 +17,13 @@ mod error;
 #[cfg(all(feature = "std", unix, not(loom)))]
 pub mod file;
 mod forward;
+#[cfg(all(feature = "std", unix, not(loom)))]
+mod group;
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub mod io;
 mod mapped;
+#[cfg(feature = "alloc")]
+pub mod preserve;
 #[cfg(feature = "alloc")]
 mod ram;
 
@@ -131,6 +137,12 @@ pub trait Media {
         Err(SpaceError::Unsupported)
     }
 
+    /// Whether every byte read so far was the medium's own: `false` for good once zeros stood in for bytes that could
+    /// not be read. Whoever is about to believe what it read, and does not fence, asks this first.
+    fn intact(&self) -> bool {
+        true
+    }
+
     /// Makes bytes that are visible also durable at this thread's next fence, even where an earlier sync of
     /// them failed. Files store them again with their own bytes first, since a failed sync leaves pages clean.
     fn reaffirm(&self, range: ByteRange) {
@@ -170,6 +182,7 @@ impl<M: Media> Media for &M {
         drain();
         back(range: ByteRange) -> Result<(), SpaceError>;
         set_len(len: ByteLen) -> Result<(), SpaceError>;
+        intact() -> bool;
         reaffirm(range: ByteRange);
     }
 
