@@ -14,12 +14,25 @@ use everline_region::{RegionError, RegionOptions, Regions};
 pub const UNNAMED: RegionOptions<'static> = RegionOptions {
     name: None,
     align: None,
+    growable: false,
+    checked: false,
+    attributes: None,
+};
+
+pub const GROWABLE: RegionOptions<'static> = RegionOptions {
+    growable: true,
+    ..UNNAMED
+};
+
+pub const CHECKED: RegionOptions<'static> = RegionOptions {
+    checked: true,
+    ..UNNAMED
 };
 
 pub fn named(name: &str) -> RegionOptions<'_> {
     RegionOptions {
         name: Some(name),
-        align: None,
+        ..UNNAMED
     }
 }
 
