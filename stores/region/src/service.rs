@@ -5,7 +5,7 @@
 //!    └──── retire ─────────┴──── it is over ────────▶ closed, destroyed, moved: for good
 //! ```
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 
 use everline::media::Media;
 
@@ -88,16 +88,31 @@ impl<M: Media> Regions<M> {
         }
     }
 
-    /// Lets nobody in any more and waits until everybody is out.
+    /// As [`Regions::in_service`], for whoever holds a slot whose page may be new: either he sees a move that has
+    /// begun, or the move sees the slot.
+    pub(crate) fn in_service_still(&self) -> Result<(), RegionError<M::SyncError>> {
+        fence(Ordering::SeqCst); // pairs with the fence in `begin_move`
+        self.in_service()
+    }
+
+    /// Lets nobody in any more and waits until everybody is out of the regions. Transactions under way are another
+    /// matter: [`Manager::pause`](everline::tx::Manager::pause) waits for those, and who gets a lane asks again.
     ///
-    /// Errors: [`RegionError::Retired`].
+    /// Errors: [`RegionError::Retired`]; [`RegionError::InUse`] where a view leads into a region.
     pub(crate) fn begin_move(&self) -> Result<Moving<'_>, RegionError<M::SyncError>> {
         let service = self.service();
         while !service.change(SERVING, number(Retirement::Moving)) {
             self.in_service()?; // unless it serves again by now
         }
         let moving = Moving { service };
-        self.wait_until_nobody_is_inside();
+        fence(Ordering::SeqCst); // pairs with the fence in `in_service_still`
+        self.slots().each(|slot| {
+            let state = slot.hold();
+            match (slot.views(), &*state) {
+                (views @ 1.., Some(live)) => Err(RegionError::InUse { id: live.id, views }),
+                _ => Ok(()),
+            }
+        })?;
         Ok(moving)
     }
 }

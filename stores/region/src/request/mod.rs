@@ -76,7 +76,8 @@ pub enum RequestsError {
 
 /// Threads that run operations on the regions of one pool.
 ///
-/// `Send` and `Sync`: threads share it. Dropping it waits until everything issued has run.
+/// `Send` and `Sync`: threads share it. Dropping it waits until everything issued has run; dropped by an operation of its
+/// own, it lets the rest run on.
 pub struct Requests<M: Media + Send + Sync + 'static> {
     pool: Arc<Pool<M>>,
     workers: Vec<JoinHandle<()>>,
@@ -171,12 +172,18 @@ impl<M: Media + Send + Sync + 'static> Drop for Requests<M> {
     fn drop(&mut self) {
         self.pool.finish();
         let own = std::thread::current().id();
+        if self
+            .workers
+            .iter()
+            .any(|worker| worker.thread().id() == own)
+        {
+            // An operation held the last handle: nobody can wait for the one that runs this. The workers end by
+            // themselves when it has.
+            return;
+        }
         for worker in self.workers.drain(..) {
-            // An operation may hold the last handle: its thread cannot wait for itself.
-            if worker.thread().id() != own {
-                // A worker contains what panics in an operation; there is nothing else to learn here.
-                drop(worker.join());
-            }
+            // A worker contains what panics in an operation; there is nothing else to learn here.
+            drop(worker.join());
         }
     }
 }

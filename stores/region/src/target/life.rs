@@ -14,7 +14,7 @@ impl Target {
     ///
     /// Errors: [`TargetError::File`] with what happened; nothing stored from now on can be trusted to last.
     pub fn still_whole(&self) -> Result<(), TargetError> {
-        match self.engine().pool().media() {
+        match self.engine().pool().media().inner() {
             TargetMedia::Pmem(file) => file.still_whole()?,
             TargetMedia::File(file) => {
                 file.file().still_whole(self.file_path(), file.len())?;
@@ -62,7 +62,7 @@ impl Target {
         if self.engine().is_read_only() {
             return Err(TargetError::regions(&self.place, RegionError::ReadOnly));
         }
-        match self.engine().pool().media() {
+        match self.engine().pool().media().inner() {
             TargetMedia::Pmem(file) => file.remove()?,
             TargetMedia::File(file) => file.file().remove(self.file_path())?,
             TargetMedia::Memory(_) | TargetMedia::ReadOnly(_) => {}

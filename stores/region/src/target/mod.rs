@@ -1,7 +1,7 @@
 //! Targets: a pool of regions with the configuration that opened it, whatever keeps its bytes.
 //!
 //! ```text
-//! TargetConfig (JSON) ─▶ Target::open ─▶ Target ─ derefs to ─▶ Regions<TargetMedia> ─▶ mapped file, file, memory
+//! TargetConfig (JSON) ─▶ Target::open ─▶ Target ─ derefs to ─▶ Regions<Preserved<TargetMedia>> ─▶ mapped file, file, memory
 //!                                          ├─ report(): what open found and did
 //!                                          └─ config(): what is in force, which opens the same pool again
 //! ```
@@ -46,9 +46,13 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+use everline::media::preserve::Preserved;
 use serde_json::Value;
 
 use crate::{Regions, Requests, RequestsError};
+
+/// The regions of a target, whatever keeps their bytes; one moment of them can be copied while stores go on.
+pub type TargetRegions = Regions<Preserved<TargetMedia>>;
 
 /// An open pool of regions with its configuration. Dereferences to [`Regions`] for every operation.
 ///
@@ -56,7 +60,7 @@ use crate::{Regions, Requests, RequestsError};
 /// [`Target::regions`] any more; what was acknowledged is durable.
 #[derive(Debug)]
 pub struct Target {
-    regions: Arc<Regions<TargetMedia>>,
+    regions: Arc<TargetRegions>,
     config: TargetConfig,
     report: TargetReport,
     /// Path or kind, for errors.
@@ -64,9 +68,9 @@ pub struct Target {
 }
 
 impl Deref for Target {
-    type Target = Regions<TargetMedia>;
+    type Target = TargetRegions;
 
-    fn deref(&self) -> &Regions<TargetMedia> {
+    fn deref(&self) -> &TargetRegions {
         &self.regions
     }
 }
@@ -93,13 +97,13 @@ impl Target {
     }
 
     /// Starts workers for asynchronous operations, as the configuration says: see [`Requests`].
-    pub fn requests(&self) -> Result<Requests<TargetMedia>, RequestsError> {
+    pub fn requests(&self) -> Result<Requests<Preserved<TargetMedia>>, RequestsError> {
         let (regions, config) = (Arc::clone(&self.regions), &self.config);
         Requests::new(regions, &config.requests, config.transfer.as_ref())
     }
 
     /// The regions, to share with requests and threads that outlive this handle.
-    pub fn regions(&self) -> &Arc<Regions<TargetMedia>> {
+    pub fn regions(&self) -> &Arc<TargetRegions> {
         &self.regions
     }
 }

@@ -21,6 +21,7 @@ use everline::engine::{
 };
 use everline::media::file::{FileError, FileMedia, FileOptions, durability_of, resolve, sigbus};
 use everline::media::io::{Access, Disk, FileIo, IoMedia, LocalDisk};
+use everline::media::preserve::Preserved;
 use everline::media::{Domain, Durability, Media, Ram};
 use everline::units::ByteLen;
 
@@ -292,7 +293,7 @@ fn assemble(
         expected_len: config.size,
     };
     let recovery = Instant::now();
-    let opened = Engine::open(media, &options);
+    let opened = Engine::open(Preserved::new(media), &options);
     let (engine, opened) = opened.map_err(|error| TargetError::open(&name, error))?;
     let recovering = recovery.elapsed();
     let grown_from = grow(&engine, &config, &opened, &name)?;
@@ -330,7 +331,7 @@ fn assemble(
 
 /// Grows a pool that is smaller than the configuration says, if it asks for that; answers the length it had.
 fn grow(
-    engine: &Engine<TargetMedia>,
+    engine: &Engine<Preserved<TargetMedia>>,
     config: &TargetConfig,
     opened: &OpenReport,
     name: &str,
