@@ -76,6 +76,8 @@ impl<M> Deref for Engine<M> {
 
 impl<M: Media> Engine<M> {
     /// Space and log in numbers. Errors: metadata that cannot be right. Cost: reads every bitmap in use.
+    ///
+    /// Beside commits it may meet one half-way at its homes and take that for an error: [`Manager::pause`] first.
     pub fn stats(&self) -> Result<PoolStats, Corrupt> {
         let heap = self.heap().stats(self.pool())?;
         Ok(PoolStats {

@@ -31,6 +31,7 @@ mod walk;
 
 pub use append::AppendError;
 pub(crate) use append::{Framed, Room};
+pub(crate) use checkpoint::CheckpointHold;
 pub use checkpoint::CheckpointReport;
 pub(crate) use lane::Cursor;
 pub use recover::{RecoverError, RecoveryReport, recover};
@@ -53,6 +54,8 @@ const EXTENSIONS_WITHOUT_ALLOC: usize = 8;
 pub struct Log {
     next_timestamp: Padded<AtomicU64>,
     lanes: Array<Padded<Lane>, LANES_WITHOUT_ALLOC>,
+    /// Held by a checkpoint from its first step to its last, and by a pause; taken before `checkpoint`.
+    gate: Lock<()>,
     checkpoint: Lock<CheckpointState>,
 }
 

@@ -148,6 +148,7 @@ pub fn recover<M: Media>(
             ))
         })
         .map_err(too_many)?,
+        gate: Lock::new(()),
         checkpoint: Lock::new(CheckpointState {
             slot: new,
             extensions: List::new(),

@@ -29,7 +29,7 @@ pub use open::{Expectation, open};
 
 use crate::layout::{Geometry, LayoutName, PoolId, Superblock};
 use crate::media::Media;
-use crate::sync::{Lock, Monotone};
+use crate::sync::{Guard, Lock, Monotone};
 
 /// A medium that holds a pool, with what its superblock says.
 #[derive(Debug)]
@@ -126,6 +126,11 @@ impl<M: Media> Pool<M> {
     #[inline]
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Waits for a growth that is under way, and keeps others waiting.
+    pub(crate) fn hold_len(&self) -> Guard<'_, u64> {
+        self.generation.lock()
     }
 
     /// Gives the medium back.
