@@ -29,6 +29,7 @@ mod error;
 mod free;
 mod object;
 mod partial;
+mod reseal;
 mod run;
 mod stats;
 

@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adopt;
 mod check;
 mod create;
 #[cfg(all(feature = "std", unix, not(loom)))]
@@ -40,6 +41,7 @@ mod file;
 mod open;
 mod report;
 
+pub use adopt::{AdoptError, adopt};
 pub use check::{CheckReport, Problem};
 pub use create::{CreateOptions, Identity};
 #[cfg(all(feature = "std", unix, not(loom)))]

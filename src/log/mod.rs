@@ -25,6 +25,7 @@ mod mask;
 mod place;
 mod record;
 mod recover;
+mod renew;
 mod replay;
 mod slot;
 mod walk;
@@ -35,6 +36,7 @@ pub(crate) use checkpoint::CheckpointHold;
 pub use checkpoint::CheckpointReport;
 pub(crate) use lane::Cursor;
 pub use recover::{RecoverError, RecoveryReport, recover};
+pub(crate) use renew::{renew, retired};
 pub(crate) use replay::undo;
 
 use crate::layout::{Geometry, PoolId};
@@ -65,6 +67,10 @@ struct CheckpointState {
     slot: Slot,
     extensions: List<Lent, EXTENSIONS_WITHOUT_ALLOC>,
 }
+
+/// Where an empty log of another identity goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renewed(Slot);
 
 /// A heap block that a lane's log occupies from its EXTEND on.
 #[derive(Clone, Copy, Debug, Default)]

@@ -13,6 +13,7 @@
 //!     that grows before both copies say so.
 //! Crash: create leaves no pool or the whole one; grow leaves the old length or the new one, and the same bytes.
 
+mod adopt;
 mod create;
 mod error;
 mod grow;
@@ -20,6 +21,7 @@ mod health;
 mod mend;
 mod open;
 
+pub(crate) use adopt::{invalidate, restore};
 pub use create::{Shape, clear, seal};
 pub use error::{CreateError, GrowError, OpenError};
 pub(crate) use grow::grow;
