@@ -300,7 +300,7 @@ fn j5_double_foreign_and_interior_frees_are_refused_and_change_nothing() {
     tx.commit().expect("committed");
     let before = image_tools::image_of(engine.pool().media());
 
-    let geometry = *engine.pool().geometry();
+    let geometry = engine.pool().geometry();
     let foreign = [
         0,
         8,

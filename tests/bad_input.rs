@@ -409,7 +409,7 @@ fn a_damaged_newest_slot_is_noticed_where_the_older_one_cannot_stand_in() {
     let mut tx = engine.begin().expect("a lane");
     tx.write(block.start(), &[0x77; 60]).expect("inside");
     tx.commit().expect("committed");
-    let geometry = *engine.pool().geometry();
+    let geometry = engine.pool().geometry();
     let heap = geometry.heap_at().get() as usize;
     let mut image = image_of(&engine.abandon());
     image[heap..].copy_from_slice(&homes[heap..]);

@@ -52,7 +52,7 @@ fn recorded() -> Recorded {
     let (recording, states) = crash_world::record(media.clone(), &tiny(), &ops());
     let image = media.durable_image();
     let engine = open(&media.cut(everline_crash::Cut::AllKept)).expect("a pool");
-    let geometry = *engine.pool().geometry();
+    let geometry = engine.pool().geometry();
     let slabs = (0..geometry.slab_count()).map(|slab| geometry.slab_at(slab).get());
     Recorded {
         headers: slabs

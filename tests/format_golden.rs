@@ -113,7 +113,7 @@ fn three_objects(engine: &Engine<Ram>) -> [ByteRange; 3] {
 
 /// Puts homes back to what they held before, as a power cut may: only the log knows what was committed.
 fn lose_homes(engine: &Engine<Ram>, before: &[u8], image: &mut [u8]) {
-    let geometry = engine.pool().geometry();
+    let geometry = &engine.pool().geometry();
     let shared = geometry.shared_at().get() as usize;
     let map = geometry.slab_map().start().get() as usize;
     image[shared..shared + 512].copy_from_slice(&before[shared..shared + 512]);
@@ -134,7 +134,7 @@ fn a_fresh_pool_of_version_1_is_written_and_opened_as_ever() {
     assert_eq!((*pool.id(), *pool.key()), (identity.pool_id, identity.key));
     assert_eq!(pool.created_s(), 1_700_000_000);
     assert_eq!(pool.layout_name().as_str(), "");
-    let geometry = pool.geometry();
+    let geometry = &pool.geometry();
     assert_eq!((geometry.lane_count(), geometry.ring_bytes()), (2, 4096));
     assert_eq!((geometry.slab_bytes(), geometry.slab_count()), (4096, 8));
     assert_eq!(engine.stats().expect("sound").heap.objects, 0);

@@ -57,7 +57,7 @@ fn verify<M: Media>(engine: &Engine<M>, blocks: &[(ByteRange, u8)], bytes: usize
 
 /// Every byte of the heap's homes and of the roots: what a user can see, wherever the log may be.
 fn state<M: Media>(engine: &Engine<M>) -> Vec<u8> {
-    let geometry = engine.pool().geometry();
+    let geometry = &engine.pool().geometry();
     let mut bytes = bytes_at(engine, geometry.shared_at(), 512);
     let mut live = Vec::new();
     engine

@@ -16,8 +16,9 @@ use std::process::ExitCode;
 
 use everline::alloc::AllocError;
 use everline::engine::FileEngineError;
+use everline::media::SpaceError;
 use everline::media::file::FileError;
-use everline::pool::{CreateError, OpenError};
+use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
 use everline_region::RegionError;
 use serde_json::{Value, json};
@@ -165,6 +166,22 @@ impl<E: std::error::Error + 'static> From<OpenError<E>> for Failure {
     }
 }
 
+impl<E: std::error::Error + 'static> From<GrowError<E>> for Failure {
+    fn from(error: GrowError<E>) -> Self {
+        let (code, kind) = match &error {
+            GrowError::Smaller { .. } => (Code::Usage, "smaller"),
+            GrowError::BeyondCapacity { .. } => (Code::Usage, "beyond_capacity"),
+            GrowError::Space(SpaceError::NoSpace) => (Code::Io, "no_space"),
+            GrowError::Space(_) => (Code::Io, "io"),
+            GrowError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+            GrowError::Sync(_) | GrowError::Poisoned => (Code::Io, "sync"),
+            GrowError::ReadOnly => (Code::Io, "read_only"),
+            GrowError::NoWideAtomics => (Code::Io, "refused"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
 impl<E: std::error::Error + 'static> From<TxError<E>> for Failure {
     fn from(error: TxError<E>) -> Self {
         let (code, kind) = match &error {
@@ -197,6 +214,11 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::BadAlign { .. } | RegionError::OutOfBounds { .. } => {
                 (Code::Usage, "out_of_bounds")
             }
+            RegionError::InvalidArgument { .. } => (Code::Usage, "invalid_argument"),
+            RegionError::AttributesTooLong { .. } => (Code::Usage, "attributes_too_long"),
+            RegionError::NotChecked { .. } => (Code::Usage, "not_checked"),
+            RegionError::InUse { .. } => (Code::Io, "in_use"),
+            RegionError::Damaged { .. } => (Code::Inconsistent, "damaged"),
             RegionError::NoSpace { .. } => (Code::Io, "no_space"),
             RegionError::TooMany => (Code::Io, "too_many"),
             RegionError::ReadOnly => (Code::Io, "read_only"),

@@ -93,6 +93,49 @@ fn a5_overwrite_makes_it_empty_again_unless_it_is_open() {
 }
 
 #[test]
+fn e6_grow_makes_a_pool_longer_with_the_same_contents() {
+    let home = directory();
+    let path = pool(&home, "16MiB");
+    put(&path, "a", b"bytes");
+    let free = || everline(&["stats", &path, "--json"]).ends(0).object()["free_bytes"].as_u64();
+    let before = free().expect("a number");
+    let ran = everline(&["grow", &path, "--size", "32MiB", "--json"]).ends(0);
+    let grown = ran.object();
+    assert_eq!(grown["size_before_bytes"], 16 << 20);
+    assert_eq!(grown["size_bytes"], 32 << 20);
+    assert_eq!(free(), Some(before + (16 << 20)));
+    assert_eq!(fs::metadata(&path).expect("there").len(), 32 << 20);
+    assert_eq!(
+        everline(&["region", "get", &path, "a"]).ends(0).stdout,
+        b"bytes"
+    );
+    everline(&["check", &path]).ends(0);
+    let again = everline(&["grow", &path, "--size", "32MiB"]).ends(0);
+    assert!(again.text().contains("33554432 bytes (32 MiB)"));
+}
+
+#[test]
+fn e6_grow_refuses_what_cannot_be_and_leaves_the_length() {
+    let home = directory();
+    let path = pool(&home, "1MiB");
+    everline(&["grow", &path, "--size", "512KiB", "--json"]).fails(2, "pools only grow");
+    everline(&["grow", &path, "--size", "17MiB", "--json"]).fails(2, "16777216");
+    everline(&["grow", &path, "--size", "lots", "--json"]).fails(2, "size");
+    everline(&["grow", &path, "--json"]).fails(2, "--size");
+    everline(&["grow", &at(&home, "none"), "--size", "2MiB", "--json"]).fails(4, "no such file");
+    assert_eq!(fs::metadata(&path).expect("there").len(), 1 << 20);
+    let holder = open_file(
+        Path::new(&path),
+        &OpenOptions::default(),
+        &FileOptions::default(),
+    );
+    everline(&["grow", &path, "--size", "2MiB", "--json"]).fails(5, "busy");
+    drop(holder.expect("opened"));
+    let help = everline(&["grow", "--help"]).ends(0).text();
+    assert!(help.contains("Example: everline grow"), "{help}");
+}
+
+#[test]
 fn a7_an_open_says_what_recovery_did() {
     let home = directory();
     let path = pool(&home, "4MiB");
@@ -114,7 +157,7 @@ fn a7_an_open_says_what_recovery_did() {
     let regions = Regions::open(open()).expect("regions");
     regions.put("region 41", b"the last one").expect("put");
     let slot = everline::layout::RootSlot::user(7).expect("one of 48");
-    let word = slot.at(regions.engine().pool().geometry());
+    let word = slot.at(&regions.engine().pool().geometry());
     let range = ByteRange::new(word, ByteLen::new(8)).expect("in the pool");
     let mut tx = regions.engine().begin().expect("begun");
     tx.snapshot(&[range])

@@ -26,7 +26,7 @@ fn with_a_slab() -> (Image, Vec<ByteOffset>) {
             .map(|()| tx.alloc(OBJECT).expect("room").start())
             .to_vec();
         tx.commit().expect("nothing fails in a model");
-        let geometry = engine.pool().geometry();
+        let geometry = &engine.pool().geometry();
         let slab = geometry.slab_of(places[0]).expect("in the heap");
         let slab_at = geometry.slab_at(slab);
         places.push(everline::layout::SlabHeader::bitmap_word_at(slab_at, 0));

@@ -10,7 +10,7 @@ use crate::pool::Pool;
 impl Heap {
     /// Tells `report` of everything that cannot be right. Cost: reads the slab map and every bitmap in use.
     pub(crate) fn check<M: Media>(&self, pool: &Pool<M>, mut report: impl FnMut(Corrupt)) {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let walked = self.for_each_run(pool, |slab, run| match run {
             None => {
                 if is_head(pool, slab) {
@@ -50,10 +50,22 @@ impl Heap {
         if let Err(corrupt) = walked {
             report(corrupt);
         }
-        let last = geometry.slab_count();
-        for slab in last..last.next_multiple_of(64) {
-            if is_used(pool, slab) || is_head(pool, slab) {
-                let at = geometry.used_word_at(slab);
+        check_behind_the_end(pool, &mut report);
+    }
+}
+
+/// The map has bits for every slab up to the capacity; those behind the present end are clear, so that a pool that
+/// grows gets free slabs.
+fn check_behind_the_end<M: Media>(pool: &Pool<M>, report: &mut impl FnMut(Corrupt)) {
+    let geometry = &pool.geometry();
+    let last = geometry.slab_count();
+    for word in last / 64..geometry.slab_count_max().div_ceil(64) {
+        let first = (word * 64).max(last);
+        for at in [geometry.used_word_at(first), geometry.head_word_at(first)] {
+            let bits = pool.media().load64(at) >> (first % 64) << (first % 64);
+            let slab = word * 64 + u64::from(bits.trailing_zeros());
+            // Asked for again, since the pool may have grown meanwhile.
+            if bits != 0 && slab >= pool.geometry().slab_count() {
                 report(Corrupt::new(
                     at,
                     "a slab behind the end of the heap is marked used",

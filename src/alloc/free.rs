@@ -44,7 +44,7 @@ impl Heap {
         at: ByteOffset,
         stage: &impl Overlay,
     ) -> Result<Found, FreeError> {
-        let (media, geometry) = (pool.media(), pool.geometry());
+        let (media, geometry) = (pool.media(), &pool.geometry());
         let foreign = FreeError::Foreign { at };
         let slab = geometry.slab_of(at).ok_or(foreign)?;
         let load = |word: ByteOffset| stage.overlay64(word, media.load64(word));
@@ -156,7 +156,7 @@ impl Heap {
         cache: &mut LaneCache,
         bit_ops: impl Iterator<Item = (OpKind, ByteOffset, u64)>,
     ) {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let mut state = self.state.lock();
         for (kind, word, mask) in bit_ops {
             let in_slab = word >= geometry.heap_at();
@@ -198,7 +198,7 @@ impl Heap {
         mut kept: Option<&mut Kept>,
         bit_ops: impl Iterator<Item = (OpKind, ByteOffset, u64)>,
     ) {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let mut state = self.state.lock();
         let dropped = |run: &Run| run.holder == Holder::Lane(lane) && run.staged_at >= mark;
         for (class, word) in cache.words.iter_mut().enumerate() {

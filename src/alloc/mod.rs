@@ -15,7 +15,8 @@
 //!     bits; until then only that transaction allocates from it.
 //! H3  a freed object is found again only at home, after its CLEAR was durable and stored there (I9), and its free was
 //!     settled: until then a free of what takes its place would pass for a second free of it.
-//! H4  the last slab of the heap is lent to the log only, so that aborts and frees never lack space (I11).
+//! H4  the last slab of the heap is lent to the log only, so that aborts and frees never lack space (I11). When the
+//!     pool grows, the new last slab takes over; the old one is as good as any other once the log has given it back.
 //! H5  space behind a slab is secured before the slab is handed out: a full device is `NoSpace`, never SIGBUS. Behind a
 //!     sparse run it is secured by its owner, before his first store to each part.
 //! H6  what a transaction took and dropped again, after it logged images, stays taken until it has ended: an image may
@@ -26,13 +27,16 @@ mod bits;
 mod cache;
 mod check;
 mod error;
+mod extent;
 mod free;
 mod object;
 mod partial;
+mod reseal;
 mod run;
 mod stats;
 
 pub use error::{AllocError, FreeError};
+pub use extent::{Extent, ExtentKind};
 pub use stats::{HeapStats, LiveObject};
 
 pub(crate) use cache::LaneCache;

@@ -1,6 +1,6 @@
 //! Allocates: an object of a class from the lane's word, or a run of slabs.
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::cache::{CachedWord, word_at};
 use super::run::{Holder, Reach, Run, entry, is_head, is_used};
@@ -102,7 +102,7 @@ impl Heap {
                     },
                     stage,
                 )?;
-                Ok(run.range(pool.geometry()))
+                Ok(run.range(&pool.geometry()))
             }
             Sized::Class(class) => {
                 let shape = *self.shape(class)?;
@@ -113,7 +113,7 @@ impl Heap {
                     )?;
                 }
                 let index = cached.free.trailing_zeros();
-                stage.set(word_at(pool.geometry(), cached), 1 << index)?;
+                stage.set(word_at(&pool.geometry(), cached), 1 << index)?;
                 cached.free &= cached.free - 1;
                 let at = shape.object_at(
                     pool.geometry().slab_at(cached.slab),
@@ -216,7 +216,7 @@ impl Heap {
     ) -> Result<(), AllocError> {
         state
             .reserved
-            .add(word_at(pool.geometry(), &next), next.free)
+            .add(word_at(&pool.geometry(), &next), next.free)
             .map_err(|_full| AllocError::TooMany)?;
         *cached = next;
         Ok(())
@@ -288,7 +288,9 @@ impl Heap {
     ) -> Result<(), Corrupt> {
         let slab = state.scanned;
         state.scanned += 1;
-        if !is_used(pool, slab) || !is_head(pool, slab) {
+        // A commit that takes the slab into use may be between its map bits and its header; it lists the slab itself.
+        let mut runs = state.runs.as_slice().iter();
+        if runs.any(|run| run.overlaps(slab, 1)) || !is_used(pool, slab) || !is_head(pool, slab) {
             return Ok(());
         }
         if let MapEntryKind::Slab { class } = entry(pool, slab)? {
@@ -312,7 +314,7 @@ impl Heap {
         match self.size(pool, request)? {
             Sized::Huge { slabs } => {
                 let run = self.take_huge(pool, slabs, Holder::Reservation, 0, request)?;
-                Ok(Some((run.range(pool.geometry()), Grant::Huge { run })))
+                Ok(Some((run.range(&pool.geometry()), Grant::Huge { run })))
             }
             Sized::Class(class) => {
                 let shape = *self.shape(class)?;
@@ -321,7 +323,7 @@ impl Heap {
                 let Some(found) = self.word_in_use(pool, &mut state, class, &shape, scan)? else {
                     return Ok(None);
                 };
-                let word = word_at(pool.geometry(), &found);
+                let word = word_at(&pool.geometry(), &found);
                 let index = found.free.trailing_zeros();
                 state
                     .reserved
@@ -440,17 +442,22 @@ pub(super) fn check_header<M: Media>(
     class: u8,
     shape: &SlabShape,
 ) -> Result<(), Corrupt> {
-    let at = pool.geometry().slab_at(slab);
-    let mut header = SlabHeader::new(pool.id(), slab, class, shape, 0);
-    pool.media().read(at, header.as_mut_bytes());
-    if header.is_right(pool.id(), slab, class, shape) {
+    if read_header(pool, slab).is_right(pool.id(), slab, class, shape) {
         Ok(())
     } else {
         Err(Corrupt::new(
-            at,
+            pool.geometry().slab_at(slab),
             "a slab's header does not match the slab map",
         ))
     }
+}
+
+/// What stands where `slab`'s header belongs.
+pub(super) fn read_header<M: Media>(pool: &Pool<M>, slab: u64) -> SlabHeader {
+    let mut header = SlabHeader::new_zeroed();
+    let at = pool.geometry().slab_at(slab);
+    pool.media().read(at, header.as_mut_bytes());
+    header
 }
 
 /// The first word of `slab` with bits that may be handed out (H1).

@@ -42,7 +42,7 @@ pub(super) enum Reach {
 }
 
 impl Run {
-    fn overlaps(&self, first: u64, count: u64) -> bool {
+    pub fn overlaps(&self, first: u64, count: u64) -> bool {
         self.first < first + count && first < self.first + self.count
     }
 
@@ -109,7 +109,7 @@ impl Heap {
         state: &HeapState,
         slab: u64,
     ) -> Result<bool, Corrupt> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let MapEntryKind::Slab { class } = entry(pool, slab)? else {
             return Ok(false);
         };
@@ -141,7 +141,7 @@ impl Heap {
         lane: u32,
         stage: &mut impl Staging,
     ) -> Result<u64, Corrupt> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let mut state = self.state.lock();
         let mut count = 0;
         for slab in 0..geometry.slab_count() {
@@ -187,7 +187,7 @@ impl Heap {
         staged_at: u64,
         reach: Reach,
     ) -> Result<Option<Run>, AllocError> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let kept_back = if reach == Reach::Reserve {
             0
         } else {
@@ -244,7 +244,7 @@ impl Heap {
         kind: MapEntryKind,
         stage: &mut impl Staging,
     ) -> Result<(), StageFull> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         stage.write(
             geometry.entry_at(run.first),
             &MapEntry::encode(kind, run.first).0.to_le_bytes(),
@@ -266,7 +266,7 @@ impl Heap {
         slabs: u64,
         stage: &mut impl Staging,
     ) -> Result<(), StageFull> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         bitmap_words(
             first,
             slabs,
@@ -282,7 +282,7 @@ impl Heap {
         let count = bytes.div_ceil(u64::from(pool.geometry().slab_bytes()));
         for reach in [Reach::Free, Reach::Reserve] {
             if let Ok(Some(run)) = self.take_run(pool, &mut state, count, Holder::Log, 0, reach) {
-                return Some(run.range(pool.geometry()));
+                return Some(run.range(&pool.geometry()));
             }
         }
         None
@@ -298,7 +298,7 @@ impl Heap {
     /// Takes a lent block back, once a checkpoint has passed it.
     pub(crate) fn retire<M: Media>(&self, pool: &Pool<M>, block: ByteRange) {
         let mut state = self.state.lock();
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         state.first_free = geometry
             .slab_of(block.start())
             .unwrap_or(0)
@@ -310,7 +310,7 @@ impl Heap {
 }
 
 fn secure_space<M: Media>(pool: &Pool<M>, run: &Run, whole: bool) -> Result<(), AllocError> {
-    let (media, geometry) = (pool.media(), pool.geometry());
+    let (media, geometry) = (pool.media(), &pool.geometry());
     let last = run.first + run.count - 1;
     let through = |from: ByteOffset, to: ByteOffset| {
         ByteRange::at(from.get(), to.get() + 8 - from.get()).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! What the heap holds, exactly, from the media's own bits.
 
 use super::Heap;
+use super::extent::live_in;
 use super::run::{entry, is_head, is_used};
 use crate::layout::{Corrupt, MapEntryKind, SlabHeader, SlabShape};
 use crate::media::Media;
@@ -39,7 +40,7 @@ impl Heap {
         mut visit: impl FnMut(LiveObject),
     ) -> Result<(), Corrupt> {
         self.for_each_run(pool, |slab, run| {
-            let geometry = pool.geometry();
+            let geometry = &pool.geometry();
             let slab_at = geometry.slab_at(slab);
             match run {
                 None => {}
@@ -74,7 +75,7 @@ impl Heap {
         pool: &Pool<M>,
         mut visit: impl FnMut(u64, Option<(MapEntryKind, SlabShape)>),
     ) -> Result<(), Corrupt> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let mut slab = 0;
         while slab < geometry.slab_count() {
             if !is_used(pool, slab) {
@@ -103,7 +104,8 @@ impl Heap {
                     )
                 }
             };
-            if slabs > geometry.slab_count() - slab {
+            // Asked for again, since the pool may have grown meanwhile.
+            if slabs > pool.geometry().slab_count() - slab {
                 return Err(Corrupt::new(entry_at, "a run of slabs leaves the heap"));
             }
             visit(slab, Some((kind, shape)));
@@ -114,7 +116,7 @@ impl Heap {
 
     /// Exact space accounting. Cost: reads the slab map and every bitmap in use.
     pub(crate) fn stats<M: Media>(&self, pool: &Pool<M>) -> Result<HeapStats, Corrupt> {
-        let geometry = pool.geometry();
+        let geometry = &pool.geometry();
         let slab_bytes = u64::from(geometry.slab_bytes());
         let mut stats = HeapStats::default();
         let mut free_run = 0;
@@ -135,15 +137,7 @@ impl Heap {
                     free_run = 0;
                 }
                 Some((MapEntryKind::Slab { .. }, shape)) => {
-                    let slab_at = geometry.slab_at(slab);
-                    let live: u32 = (0..shape.bitmap_words)
-                        .map(|word| {
-                            let bits = pool
-                                .media()
-                                .load64(SlabHeader::bitmap_word_at(slab_at, word));
-                            (bits & shape.valid_bits(word)).count_ones()
-                        })
-                        .sum();
+                    let live = live_in(pool, slab, &shape);
                     if live == 0 {
                         free_slab();
                     } else {
@@ -156,7 +150,8 @@ impl Heap {
                 }
             }
         })?;
-        stats.overhead_bytes = geometry.len() - stats.used_bytes - stats.free_bytes;
+        // Asked for again: objects behind an end that has moved meanwhile are counted.
+        stats.overhead_bytes = pool.geometry().len() - stats.used_bytes - stats.free_bytes;
         Ok(stats)
     }
 }

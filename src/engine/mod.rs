@@ -33,13 +33,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adopt;
 mod check;
 mod create;
 #[cfg(all(feature = "std", unix, not(loom)))]
 mod file;
+#[cfg(all(feature = "std", unix, not(loom)))]
+mod io;
 mod open;
 mod report;
 
+pub use adopt::{AdoptError, adopt};
 pub use check::{CheckReport, Problem};
 pub use create::{CreateOptions, Identity};
 #[cfg(all(feature = "std", unix, not(loom)))]
@@ -47,12 +51,14 @@ pub use file::{
     FileConfig, FileEngine, FileEngineError, Opened, PrivateEngine, create_file, destroy_file,
     open_file, open_file_read_only,
 };
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub use io::{IoConfig, IoEngine, create_io, open_io, open_io_read_only};
 pub use open::OpenOptions;
 pub use report::{OpenReport, PoolStats};
 
 use core::ops::Deref;
 
-use crate::alloc::LiveObject;
+use crate::alloc::{Extent, LiveObject};
 use crate::layout::Corrupt;
 use crate::media::Media;
 use crate::tx::{Manager, TxError};
@@ -76,6 +82,8 @@ impl<M> Deref for Engine<M> {
 
 impl<M: Media> Engine<M> {
     /// Space and log in numbers. Errors: metadata that cannot be right. Cost: reads every bitmap in use.
+    ///
+    /// Beside commits it may meet one half-way at its homes and take that for an error: [`Manager::pause`] first.
     pub fn stats(&self) -> Result<PoolStats, Corrupt> {
         let heap = self.heap().stats(self.pool())?;
         Ok(PoolStats {
@@ -88,6 +96,12 @@ impl<M: Media> Engine<M> {
     /// Visits every live object in order of place. Errors: metadata that cannot be right.
     pub fn for_each_live(&self, visit: impl FnMut(LiveObject)) -> Result<(), Corrupt> {
         self.heap().for_each_live(self.pool(), visit)
+    }
+
+    /// Visits the whole heap as extents in order of place: free, slabs of one class, huge objects. Errors: metadata that
+    /// cannot be right. Cost: reads the slab map and every bitmap in use.
+    pub fn for_each_extent(&self, visit: impl FnMut(Extent)) -> Result<(), Corrupt> {
+        self.heap().for_each_extent(self.pool(), visit)
     }
 
     /// Checkpoints until the log is empty, and gives the medium back: the next open replays nothing.

@@ -24,7 +24,7 @@ impl<M: Media> Engine<M> {
     /// Opens the pool on `media` and recovers it.
     ///
     /// Errors: see [`OpenError`]; unless it is `Sync` or `Space`, no byte was changed. Cost: two waits for a pool
-    /// that was closed, three for one that was not; one more where a damaged superblock copy is mended. Never
+    /// that was closed, three for one that was not; one more where a superblock copy is mended. Never
     /// more than the log is read. Crash: at any step, the next open reaches the same state.
     pub fn open(
         media: M,
@@ -48,13 +48,14 @@ impl<M: Media> Engine<M> {
             RecoverError::Sync(error) => OpenError::Sync(error),
             RecoverError::TooManyLanes(lanes) => OpenError::TooManyLanes { lanes },
         })?;
-        let mended_copy = pool::mend(&pool).map_err(OpenError::Sync)?;
+        pool::mend(&pool).map_err(OpenError::Sync)?;
         let len = pool.geometry().len();
         let report = OpenReport {
             len,
             expected_len: options.expected_len.filter(|expected| *expected != len),
             recovery,
-            mended_copy,
+            mended_copy: pool.damaged_copy(),
+            finished_growth: pool.older_copy().is_some(),
             durability: pool.media().durability(),
         };
         Ok((

@@ -15,6 +15,8 @@ pub struct OpenReport {
     pub recovery: RecoveryReport,
     /// The superblock copy that was damaged and has been stored anew from the other.
     pub mended_copy: Option<usize>,
+    /// A growth had been cut between the two superblock copies; both say the new length now.
+    pub finished_growth: bool,
     /// What a commit reaches.
     pub durability: Durability,
 }

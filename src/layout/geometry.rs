@@ -203,6 +203,12 @@ impl Geometry {
         )
     }
 
+    /// The same pool with another length, which the caller has found to lie between the present one and the capacity.
+    #[inline]
+    pub(crate) const fn with_len(self, len: u64) -> Self {
+        Geometry { len, ..self }
+    }
+
     /// Bytes of the pool.
     #[inline]
     pub const fn len(&self) -> u64 {
@@ -260,6 +266,11 @@ impl Geometry {
     /// The slab map's entry for `slab`.
     pub const fn entry_at(&self, slab: u64) -> ByteOffset {
         ByteOffset::new(self.entries_at + slab * 8)
+    }
+
+    /// Slabs that a pool of this capacity can have at most: as many entries and bits has the slab map.
+    pub const fn slab_count_max(&self) -> u64 {
+        self.capacity_max / self.slab_bytes as u64 + 1
     }
 
     /// The word of the bitmap of used slabs that holds `slab`'s bit.

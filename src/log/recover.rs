@@ -73,7 +73,7 @@ type Scans = Array<LaneScan, LANES_WITHOUT_ALLOC>;
 pub fn recover<M: Media>(
     pool: &Pool<M>,
 ) -> Result<(Log, RecoveryReport), RecoverError<M::SyncError>> {
-    let (media, geometry) = (pool.media(), pool.geometry());
+    let (media, geometry) = (pool.media(), &pool.geometry());
     let slot = newest_slot(pool)?;
     damage::check(media, geometry, pool.id(), &slot)?;
     let too_many = |Full| RecoverError::TooManyLanes(geometry.lane_count());
@@ -148,6 +148,7 @@ pub fn recover<M: Media>(
             ))
         })
         .map_err(too_many)?,
+        gate: Lock::new(()),
         checkpoint: Lock::new(CheckpointState {
             slot: new,
             extensions: List::new(),
@@ -156,8 +157,8 @@ pub fn recover<M: Media>(
     Ok((log, report))
 }
 
-fn newest_slot<M: Media>(pool: &Pool<M>) -> Result<Slot, Corrupt> {
-    let geometry = pool.geometry();
+pub(super) fn newest_slot<M: Media>(pool: &Pool<M>) -> Result<Slot, Corrupt> {
+    let geometry = &pool.geometry();
     let load = |index| Slot::load(pool.media(), geometry, pool.id(), index);
     let slot = match (load(0), load(1)) {
         (Some(a), Some(b)) => {

@@ -17,7 +17,13 @@ mod error;
 #[cfg(all(feature = "std", unix, not(loom)))]
 pub mod file;
 mod forward;
+#[cfg(all(feature = "std", unix, not(loom)))]
+mod group;
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub mod io;
 mod mapped;
+#[cfg(feature = "alloc")]
+pub mod preserve;
 #[cfg(feature = "alloc")]
 mod ram;
 
@@ -130,10 +136,18 @@ pub trait Media {
         Ok(())
     }
 
-    /// Changes the length; the new length is durable on success.
+    /// Changes the length; the new length is durable on success, also where it is the present one.
     fn set_len(&self, len: ByteLen) -> Result<(), SpaceError> {
-        let _ = len;
+        if len == self.len() {
+            return Ok(());
+        }
         Err(SpaceError::Unsupported)
+    }
+
+    /// Whether every byte read so far was the medium's own: `false` for good once zeros stood in for bytes that could
+    /// not be read. Whoever is about to believe what it read, and does not fence, asks this first.
+    fn intact(&self) -> bool {
+        true
     }
 
     /// Makes bytes that are visible also durable at this thread's next fence, even where an earlier sync of
@@ -175,6 +189,7 @@ impl<M: Media> Media for &M {
         drain();
         back(range: ByteRange) -> Result<(), SpaceError>;
         set_len(len: ByteLen) -> Result<(), SpaceError>;
+        intact() -> bool;
         reaffirm(range: ByteRange);
     }
 

@@ -2,7 +2,7 @@
 
 use zerocopy::IntoBytes;
 
-use super::{CreateError, Health, Pool};
+use super::{CreateError, Pool};
 use crate::layout::{Geometry, LayoutName, PoolId, Superblock};
 use crate::media::Media;
 use crate::persist::Pending;
@@ -75,13 +75,7 @@ pub fn seal<M: Media>(media: M, shape: &Shape) -> Result<Pool<M>, CreateError<M:
         pending.write_nt(at, superblock.as_bytes());
     }
     pending.fence().map_err(CreateError::Sync)?;
-    Ok(Pool {
-        media,
-        geometry: shape.geometry,
-        superblock,
-        health: Health::new(),
-        damaged_copy: None,
-    })
+    Ok(Pool::assemble(media, shape.geometry, superblock, None))
 }
 
 /// The bytes of the copy at `at`.

@@ -30,6 +30,48 @@ pub enum CreateError<E: core::error::Error + 'static> {
     NotReadBack,
 }
 
+/// Why a pool did not grow. Unless it says otherwise the pool has its old length and goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrowError<E: core::error::Error + 'static> {
+    /// The pool was opened read-only.
+    #[error("the pool is open read-only: open it for writing to grow it")]
+    ReadOnly,
+    /// A fence failed earlier: nothing is stored any more.
+    #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
+    Poisoned,
+    /// Shorter than it is.
+    #[error("the pool has {len} bytes, more than {asked}: pools only grow")]
+    Smaller {
+        /// Bytes of the pool.
+        len: u64,
+        /// Bytes asked for.
+        asked: u64,
+    },
+    /// Longer than its slab map reaches.
+    #[error(
+        "the pool can grow to {capacity_max} bytes, not to {asked}: its capacity was fixed when it was created"
+    )]
+    BeyondCapacity {
+        /// Bytes to which it can grow.
+        capacity_max: u64,
+        /// Bytes asked for.
+        asked: u64,
+    },
+    /// The device is full, or the medium cannot become longer.
+    #[error("the medium cannot be made longer: {0}")]
+    Space(#[from] SpaceError),
+    /// A pool that is open can only grow where a machine has 64-bit atomics.
+    #[error("this machine has no 64-bit atomics: grow the pool on another one")]
+    NoWideAtomics,
+    /// The slab map claims slabs that the pool does not have yet.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// A fence failed. The pool has its old length for as long as it is open, and is poisoned; the next open finds the
+    /// old or the new one.
+    #[error("the medium failed while the pool grew: {0}; close it and open it again")]
+    Sync(E),
+}
+
 /// Why a pool was not opened; no byte of it was changed unless [`OpenError::Sync`] says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError<E: core::error::Error + 'static> {

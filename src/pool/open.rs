@@ -1,7 +1,9 @@
 //! Reads the superblock and refuses what this code cannot serve, before a byte is changed (O4).
 
+use zerocopy::IntoBytes;
+
 use super::create::superblock_range;
-use super::{Health, OpenError, Pool};
+use super::{Flaw, OpenError, Pool};
 use crate::layout::{
     CopyError, Corrupt, FORMAT_VERSION, Geometry, Incompat, LayoutName, POOL_BYTES_MIN, RoCompat,
     Superblock,
@@ -70,7 +72,7 @@ pub fn open<M: Media>(media: M, expect: &Expectation) -> Result<Pool<M>, OpenErr
     if len < POOL_BYTES_MIN {
         return Err(OpenError::TooShort { len });
     }
-    let (superblock, damaged_copy) = choose(Superblock::AT.map(|at| copy_at(&media, at)))?;
+    let (superblock, flawed_copy) = choose(Superblock::AT.map(|at| copy_at(&media, at)))?;
     let incompat = superblock.incompat.get() & !Incompat::all().bits();
     let ro_compat = superblock.ro_compat.get() & !RoCompat::all().bits();
     if incompat != 0 || (ro_compat != 0 && !expect.read_only) {
@@ -104,30 +106,35 @@ pub fn open<M: Media>(media: M, expect: &Expectation) -> Result<Pool<M>, OpenErr
         }
         _ => {}
     }
-    Ok(Pool {
-        media,
-        geometry,
-        superblock,
-        health: Health::new(),
-        damaged_copy,
-    })
+    Ok(Pool::assemble(media, geometry, superblock, flawed_copy))
 }
 
-/// Which copy counts, and which one is damaged (O2).
+/// The copy that counts, and which of the two is flawed, and how.
+type Chosen = (Superblock, Option<(usize, Flaw)>);
+
+/// Which copy counts, and what is wrong with the other one (O2).
 fn choose<E: core::error::Error>(
     copies: [Result<Superblock, CopyError>; 2],
-) -> Result<(Superblock, Option<usize>), OpenError<E>> {
+) -> Result<Chosen, OpenError<E>> {
     match copies {
         [Ok(a), Ok(b)] => {
-            let newer = if b.generation.get() > a.generation.get() {
-                b
+            let (newer, older) = if b.generation.get() > a.generation.get() {
+                (b, (0, &a))
             } else {
-                a
+                (a, (1, &b))
             };
-            Ok((newer, None))
+            let (copy, other) = older;
+            let flaw = if other.is_before(&newer) {
+                Some((copy, Flaw::Older))
+            } else if other.as_bytes() != newer.as_bytes() {
+                Some((copy, Flaw::Damaged))
+            } else {
+                None
+            };
+            Ok((newer, flaw))
         }
-        [Ok(a), Err(_)] => Ok((a, Some(1))),
-        [Err(_), Ok(b)] => Ok((b, Some(0))),
+        [Ok(a), Err(_)] => Ok((a, Some((1, Flaw::Damaged)))),
+        [Err(_), Ok(b)] => Ok((b, Some((0, Flaw::Damaged)))),
         [
             Err(CopyError::NotASuperblock(_)),
             Err(CopyError::Corrupt(corrupt)),

@@ -7,8 +7,10 @@
     reason = "the cell behind the lock; duties S1 and S2 in its docs"
 )]
 mod lock;
+mod monotone;
 
 pub use lock::{Guard, Lock};
+pub use monotone::Monotone;
 
 #[cfg(all(not(loom), target_has_atomic = "64"))]
 pub use core::sync::atomic::AtomicU64;

@@ -150,7 +150,7 @@ impl<'e, M: Media> Tx<'e, M> {
         at: ByteOffset,
         len: u64,
     ) -> Result<ByteRange, TxError<M::SyncError>> {
-        let geometry = self.manager.pool.geometry();
+        let geometry = &self.manager.pool.geometry();
         let range = ByteRange::new(at, ByteLen::new(len)).unwrap_or_default();
         let roots = || {
             ByteRange::new(RootSlot::REGIONS.at(geometry), ByteLen::new(512)).unwrap_or_default()

@@ -27,7 +27,7 @@ impl<'e, M: Media> Tx<'e, M> {
         if outcome.is_err() {
             let newer = self.lane.cursor.undo_count - undo_count;
             self.drop_staged(savepoint, newer > 0);
-            let (media, geometry) = (self.manager.pool.media(), self.manager.pool.geometry());
+            let (media, geometry) = (self.manager.pool.media(), &self.manager.pool.geometry());
             undo(
                 media,
                 geometry,

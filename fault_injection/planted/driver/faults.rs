@@ -59,7 +59,7 @@ pub fn flipped_bits(probe: &mut Probe) {
             &OpenOptions::default(),
         )
         .expect("a pool");
-        *engine.pool().geometry()
+        engine.pool().geometry()
     };
     let heap = geometry.heap_at().get() as usize;
     let slots = geometry.slot_at(0).get() as usize;

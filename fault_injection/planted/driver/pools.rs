@@ -1,4 +1,4 @@
-//! Pools in the making, on new, dirty and used media, and with one damaged superblock.
+//! Pools in the making, on new, dirty and used media, with one damaged superblock, and growing.
 
 use everline::alloc::Request;
 use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
@@ -83,6 +83,35 @@ pub fn made(probe: &mut Probe) {
     for copy in Superblock::AT {
         mended(probe, copy.get() as usize);
     }
+    grown(probe);
+}
+
+/// A pool that grows between two transactions.
+fn grown(probe: &mut Probe) {
+    let options = CreateOptions {
+        capacity_max: Some(2 * LEN.get()),
+        ..tiny()
+    };
+    let media = CrashMedia::new(LEN);
+    let engine = create(media.clone(), &options);
+    media.mark();
+    engine.grow(2 * LEN.get()).expect("no fault asked for");
+    media.ack(1);
+    transaction(&engine, Op::Staged(3)).expect("room");
+    probe.explore(
+        &Explorer::new(),
+        &media.recording().start_at_last_mark(),
+        |media| {
+            let opened = Engine::open(media.clone(), &OpenOptions::default());
+            let (engine, report) = opened.map_err(|error| error.to_string())?;
+            look(&engine).map(|_seen| report.len)
+        },
+        |point: &Point<'_>, seen: &Result<u64, String>| match (point.acked, seen) {
+            (_, Ok(len)) if *len == 2 * LEN.get() => Ok(()),
+            ([], Ok(len)) if *len == LEN.get() => Ok(()),
+            (acked, seen) => Err(format!("{acked:?} acknowledged, {seen:?} found")),
+        },
+    );
 }
 
 /// A pool of another identity, with one object.

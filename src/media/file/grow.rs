@@ -12,7 +12,8 @@ impl FileMedia {
         let _held = self.space.hold();
         let old = self.len();
         if len == old {
-            return Ok(());
+            // A killed process may have left a length that no sync has seen.
+            return self.sync_length();
         }
         if len < old || !self.mapping.has_room_for(len) {
             return Err(SpaceError::Unsupported);
@@ -32,12 +33,16 @@ impl FileMedia {
             .set_len(len.get())
             .map_err(|error| space_error(errno_of(&error)))?;
         back::prepare_extension(&self.file, old.get(), len.get())?;
+        self.sync_length()?;
+        self.mapping.grow(&self.file, len).map_err(SpaceError::Io)
+    }
+
+    fn sync_length(&self) -> Result<(), SpaceError> {
         self.file.sync_all().map_err(|error| {
             let errno = errno_of(&error);
             self.poison(errno); // the failed sync may have been about anybody's pages
             SpaceError::Io(errno)
-        })?;
-        self.mapping.grow(&self.file, len).map_err(SpaceError::Io)
+        })
     }
 
     /// Fails where the file is shorter than its mapping.

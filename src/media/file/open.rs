@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::back::Backing;
-use super::fence::SyncGroup;
 use super::lock::{self, Locked, Role};
 use super::map::Mapping;
 use super::plan::Route;
 use super::probe::{self, Survey};
 use super::sigbus::Watch;
 use super::{FileError, FileMedia, FileOptions, SyncHook, names};
+use crate::media::group::SyncGroup;
 use crate::sync::AtomicBool;
 use crate::units::ByteLen;
 
@@ -36,6 +36,11 @@ impl FileMedia {
         let len = length_of(&file, &path)?;
         let survey = probe::survey(&file, &path, options.assume_persistent)?;
         survey.admit(&path, options)?;
+        // A process that was killed while it made the file may have left a name that is visible and not durable.
+        match names::sync_directory(names::parent(&path)) {
+            Err(FileError::Permission { .. }) => {} // whoever may not read the directory has not made the file in it
+            answer => answer?,
+        }
         Self::assemble(file, path, len, options, &survey, hook)
     }
 

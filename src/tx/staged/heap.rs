@@ -16,7 +16,7 @@ impl<M: Media> Tx<'_, M> {
         let mut outcome = self.try_alloc(&request);
         let mut more = true;
         while more && matches!(outcome, Err(TxError::Alloc(AllocError::NoSpace { .. }))) {
-            let geometry = self.manager.pool.geometry();
+            let geometry = &self.manager.pool.geometry();
             self.manager.heap.release(geometry, &mut self.lane.cache);
             more = self.manager.free_emptied();
             outcome = self.try_alloc(&request);
@@ -70,7 +70,7 @@ impl<M: Media> Tx<'_, M> {
     /// Errors: no object begins there, or it is free or being freed already; nothing changed. Cost: no wait.
     pub fn free(&mut self, at: ByteOffset) -> Result<(), TxError<M::SyncError>> {
         // A huge object takes several ops, which are dropped together: none may merge with an earlier one.
-        let geometry = self.manager.pool.geometry();
+        let geometry = &self.manager.pool.geometry();
         let huge = geometry
             .slab_of(at)
             .is_some_and(|slab| geometry.slab_at(slab) == at);

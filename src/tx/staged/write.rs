@@ -71,14 +71,14 @@ impl<M: Media> Tx<'_, M> {
         slot: RootSlot,
         to: ByteOffset,
     ) -> Result<(), TxError<M::SyncError>> {
-        let at = slot.at(self.manager.pool.geometry());
+        let at = slot.at(&self.manager.pool.geometry());
         self.write(at, &to.get().to_le_bytes())
     }
 
     /// The place that a root slot leads to, as this transaction sees it; 0 is none.
     pub fn root(&self, slot: RootSlot) -> Result<ByteOffset, TxError<M::SyncError>> {
         let mut word = [0; 8];
-        self.read(slot.at(self.manager.pool.geometry()), &mut word)?;
+        self.read(slot.at(&self.manager.pool.geometry()), &mut word)?;
         Ok(ByteOffset::new(u64::from_le_bytes(word)))
     }
 }

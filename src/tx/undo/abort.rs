@@ -54,7 +54,7 @@ impl<M: Media> Tx<'_, M> {
 
     fn restore(&mut self) -> Result<(), TxError<M::SyncError>> {
         let manager = self.manager;
-        let (media, geometry) = (manager.pool.media(), manager.pool.geometry());
+        let (media, geometry) = (manager.pool.media(), &manager.pool.geometry());
         let (last, count) = (self.lane.cursor.last_undo, self.lane.cursor.undo_count);
         if manager.pool.health().is_poisoned() {
             return Err(TxError::Poisoned);

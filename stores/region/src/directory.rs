@@ -59,7 +59,7 @@ pub(crate) fn behind(at: ByteOffset, more: u64) -> ByteOffset {
 pub(crate) fn root_at<M: Media>(
     view: &impl View<M>,
 ) -> Result<Option<ByteOffset>, RegionError<M::SyncError>> {
-    let at = word(view, RootSlot::REGIONS.at(view.pool().geometry()))?;
+    let at = word(view, RootSlot::REGIONS.at(&view.pool().geometry()))?;
     Ok((at != 0).then(|| ByteOffset::new(at)))
 }
 

@@ -23,7 +23,7 @@ fn a7_the_open_report_counts_regions_and_what_was_redone_and_undone() {
     regions.put("41", &pattern(100, 41)).expect("space");
     let word = RootSlot::user(0)
         .expect("one of 48")
-        .at(regions.engine().pool().geometry());
+        .at(&regions.engine().pool().geometry());
     let mut tx = regions.engine().begin().expect("a lane");
     let range = ByteRange::new(word, ByteLen::new(8)).expect("in the pool");
     let mut place = tx.snapshot(&[range]).expect("room in the log");
