@@ -41,10 +41,9 @@ pub struct Batch<'r, M: Media> {
 impl<M: Media> Regions<M> {
     /// Begins a batch. Errors: read-only, poisoned. Cost: no wait.
     pub fn batch(&self) -> Result<Batch<'_, M>, RegionError<M::SyncError>> {
-        self.in_service()?;
         Ok(Batch {
             regions: self,
-            tx: Some(self.engine().begin()?),
+            tx: Some(self.begin()?),
             changes: Changes::new(),
         })
     }
@@ -62,6 +61,11 @@ impl<M: Media> Regions<M> {
 }
 
 impl<'r, M: Media> Batch<'r, M> {
+    /// Takes the directory's lock now.
+    pub(crate) fn lock(&mut self) {
+        self.changes.lock(self.regions);
+    }
+
     pub(crate) fn regions(&self) -> &'r Regions<M> {
         self.regions
     }

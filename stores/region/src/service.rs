@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 
 use everline::media::Media;
+use everline::tx::Tx;
 
 use crate::{RegionError, Regions, Retirement};
 
@@ -95,8 +96,16 @@ impl<M: Media> Regions<M> {
         self.in_service()
     }
 
+    /// A transaction: with its lane, which whoever moves the pool waits for, the pool still serves.
+    pub(crate) fn begin(&self) -> Result<Tx<'_, M>, RegionError<M::SyncError>> {
+        self.in_service()?;
+        let tx = self.engine().begin()?;
+        self.in_service()?;
+        Ok(tx)
+    }
+
     /// Lets nobody in any more and waits until everybody is out of the regions. Transactions under way are another
-    /// matter: [`Manager::pause`](everline::tx::Manager::pause) waits for those, and who gets a lane asks again.
+    /// matter: [`Manager::pause`](everline::tx::Manager::pause) waits for those, and [`Regions::begin`] asks again.
     ///
     /// Errors: [`RegionError::Retired`]; [`RegionError::InUse`] where a view leads into a region.
     pub(crate) fn begin_move(&self) -> Result<Moving<'_>, RegionError<M::SyncError>> {

@@ -12,32 +12,40 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use everline::engine::Identity;
 use everline::media::Media;
 use everline::media::io::Disk;
 
+use super::adopt::{Renamed, adopt};
 use super::image::{NewImage, Verified, free_place};
 use super::note::{self, Note};
+use super::restore::check_file;
 use super::snapshot::refused;
 use super::{ImageError, ImageReport, MigrateOptions, Progress};
 use crate::Regions;
 use crate::service::Moving;
 
-/// A pool that was moved.
+/// A pool that was moved, or one that was made like it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// The copy: its place, size and checksum.
+    /// The copy: its place and size, and the checksum of what was copied.
     pub image: ImageReport,
+    /// Where the source stays: each region's identifier there, and that of its copy.
+    pub renamed: Renamed,
 }
 
 /// Moves the pool of `regions`, which lies in the file `source` of `disk`, to `path` (a directory that is empty means
 /// `pool.pmem` in it). Identity and identifiers go with it. From then on every handle to `regions` answers
 /// [`RegionError::Retired`](crate::RegionError::Retired), and while the call lasts too.
 ///
+/// Where the source is to stay ([`MigrateOptions::remove_source`]), it serves on, and the copy is a pool of its own:
+/// with another identity, and other identifiers, which the answer lists.
+///
 /// Waits for all that is under way, so a thread that has a batch open waits for ever.
 ///
-/// Errors: [`ImageError`]; the source serves on, with nothing at the destination and no note, unless a directory could
-/// not be synced: then the next open finds out which of the two is the pool. Cost: one copy, one read, one checkpoint
-/// and the syncs. Crash: see the module.
+/// Errors: [`ImageError`], a view that leads into a region among them; the source serves on, with nothing at the
+/// destination and no note, unless a directory could not be synced: then the next open finds out which of the two is
+/// the pool. Cost: one copy, one read, one checkpoint and the syncs. Crash: see the module.
 pub fn migrate<M: Media, D: Disk>(
     regions: &Regions<M>,
     source: &Path,
@@ -60,6 +68,9 @@ pub fn migrate<M: Media, D: Disk>(
     let image = NewImage::create(disk, &path, media.len().get(), options.transfer)?;
     image.fill(media, &mut proceed)?;
     let verified = image.verify(&mut proceed)?;
+    if !options.remove_source {
+        return keep_source(regions, disk, verified, &path);
+    }
     let step = Step {
         disk,
         source,
@@ -69,7 +80,27 @@ pub fn migrate<M: Media, D: Disk>(
         },
     };
     let image = step.change_places(verified, moving)?;
-    Ok(Migration { image })
+    let renamed = Renamed::new();
+    Ok(Migration { image, renamed })
+}
+
+/// Makes the copy a pool of its own.
+fn keep_source<M: Media, D: Disk>(
+    regions: &Regions<M>,
+    disk: &D,
+    image: Verified<D>,
+    path: &Path,
+) -> Result<Migration, ImageError> {
+    let identity = Identity::random().map_err(|error| ImageError::Source {
+        reason: format!("the system has no random identity for its copy: {error}"),
+    })?;
+    let renamed = image.with_file(|file| {
+        let renamed = adopt(regions, file, &identity)?;
+        check_file(file, path)?;
+        Ok::<_, ImageError>(renamed)
+    })?;
+    let image = image.publish(disk, false)?;
+    Ok(Migration { image, renamed })
 }
 
 /// The steps that decide where the pool is.

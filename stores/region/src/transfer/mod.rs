@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `image.rs` | a pool's file that nobody can find yet: written in pieces, verified, named |
 //! | `snapshot.rs`, `restore.rs`, `migrate.rs`, `regions.rs` | the four ways |
+//! | `adopt.rs` | an identity of its own, for a copy whose source stays |
 //! | `note.rs`, `open.rs` | the note that says which of two copies is the pool, and opening with respect to it |
 //! | `options.rs`, `error.rs` | what can be chosen, and what can go wrong |
 //!
@@ -25,6 +26,7 @@
 //! Crash: a snapshot, a restored pool: whole or absent. A move: the pool at the source or at the destination, whole,
 //! and an open of the other one says so.
 
+mod adopt;
 mod error;
 mod image;
 mod migrate;
@@ -35,13 +37,14 @@ mod regions;
 mod restore;
 mod snapshot;
 
+pub use adopt::Renamed;
 pub use error::ImageError;
 pub use image::{ImageReport, Phase, Progress};
 pub use migrate::{Migration, migrate};
 pub use note::{admit, note_path};
 pub use open::{PoolInFile, open_pool};
 pub use options::{MigrateOptions, TransferOptions};
-pub use regions::{CopyFault, CopyOptions, RegionCopyError, copy_regions};
+pub use regions::{CopyFault, copy_regions};
 pub use restore::{RestoreOptions, check_image, restore};
 
 use std::ops::ControlFlow;
