@@ -27,24 +27,24 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.path, global)?;
     let mut problems: Vec<(Option<u64>, String)> = Vec::new();
     // The open has mended it in its private copy; in the file it is as damaged as before.
-    let mended = pool.opened.report.mended_copy;
+    let mended = pool.target.report().mended_copy;
     if let Some(copy) = mended {
         let at = Superblock::AT[copy & 1].get();
         problems.push((Some(at), "a superblock copy is damaged".to_string()));
     }
-    let engine = pool.regions.engine();
+    let engine = pool.target.engine();
     let core =
         engine.check(|problem| problems.push((Some(problem.at.get()), problem.what.to_string())));
     let regions = pool
-        .regions
+        .target
         .check(|problem| problems.push((None, problem.to_string())));
-    pool.read_whole()?;
+    pool.target.still_whole()?;
     let code = match problems.len() {
         0 => Code::Ok,
         1 if mended.is_some() => Code::Repairable,
         _ => Code::Inconsistent,
     };
-    let recovery = pool.opened.report.recovery;
+    let recovery = pool.target.report().recovery;
     let mut lines = Lines::default();
     for (at, what) in problems.iter().take(LISTED_MAX) {
         match at {
