@@ -6,7 +6,7 @@ use everline::layout::LayoutName;
 use everline::media::Domain;
 use everline::media::file::FileOptions;
 
-use crate::verbs::{check, create, demo, destroy, doctor, grow, info, region, stats};
+use crate::verbs::{check, create, demo, destroy, doctor, grow, heap, info, region, stats};
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
                      5 locked, 6 durability policy unmet.";
@@ -104,6 +104,8 @@ pub enum Verb {
     Info(info::Options),
     /// Space and log of a pool in numbers; changes no byte
     Stats(stats::Options),
+    /// What lies where in the heap, as lines or as a picture; changes no byte
+    Heap(heap::Options),
     /// Check everything in a pool; changes no byte
     Check(check::Options),
     /// Make a pool longer, with its contents as they are

@@ -219,6 +219,7 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::ReadOnly => (Code::Io, "read_only"),
             RegionError::Retired { .. } => (Code::Io, "retired"),
             RegionError::Panicked => (Code::Io, "panicked"),
+            RegionError::Lost => (Code::Io, "lost"),
             RegionError::Poisoned => (Code::Io, "sync"),
             RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
         };

@@ -56,7 +56,7 @@ pub use report::{OpenReport, PoolStats};
 
 use core::ops::Deref;
 
-use crate::alloc::LiveObject;
+use crate::alloc::{Extent, LiveObject};
 use crate::layout::Corrupt;
 use crate::media::Media;
 use crate::tx::{Manager, TxError};
@@ -92,6 +92,12 @@ impl<M: Media> Engine<M> {
     /// Visits every live object in order of place. Errors: metadata that cannot be right.
     pub fn for_each_live(&self, visit: impl FnMut(LiveObject)) -> Result<(), Corrupt> {
         self.heap().for_each_live(self.pool(), visit)
+    }
+
+    /// Visits the whole heap as extents in order of place: free, slabs of one class, huge objects. Errors: metadata that
+    /// cannot be right. Cost: reads the slab map and every bitmap in use.
+    pub fn for_each_extent(&self, visit: impl FnMut(Extent)) -> Result<(), Corrupt> {
+        self.heap().for_each_extent(self.pool(), visit)
     }
 
     /// Checkpoints until the log is empty, and gives the medium back: the next open replays nothing.

@@ -68,7 +68,7 @@ pub fn recorded(len: u64, changes: &[&dyn Fn(&On)]) -> (Recording, Vec<Seen>) {
 fn named(name: &str) -> RegionOptions<'_> {
     RegionOptions {
         name: Some(name),
-        align: None,
+        ..RegionOptions::default()
     }
 }
 

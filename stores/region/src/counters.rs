@@ -7,19 +7,21 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use everline::units::Padded;
 
+use crate::WriteMode;
+
 /// Lines of counters; threads beyond that share them.
 const SHARDS: usize = 16;
 
 /// Numbers of one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Reads, lists and views included: one for each call that read bytes of a region.
+    /// Reads, one for each call, whatever number of ranges it names.
     pub reads: u64,
     /// Bytes that they read.
     pub bytes_read: u64,
-    /// Writes of every mode, one for each call.
+    /// Writes of every mode, one for each call; what a new region is made with is one too.
     pub writes: u64,
-    /// Bytes that they wrote, the first bytes of new regions included.
+    /// Bytes that they wrote.
     pub bytes_written: u64,
     /// Of the writes, those that were atomic.
     pub atomic_writes: u64,
@@ -29,6 +31,14 @@ pub struct Counts {
     pub creates: u64,
     /// Regions destroyed, those that a put replaced included.
     pub destroys: u64,
+}
+
+impl Counts {
+    /// A write of `bytes` bytes.
+    pub(crate) fn write(&mut self, bytes: u64) {
+        self.writes += 1;
+        self.bytes_written += bytes;
+    }
 }
 
 /// What is counted; also its place in a shard.
@@ -55,7 +65,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     #[inline]
-    pub fn add(&self, event: Event, number: u64) {
+    fn add(&self, event: Event, number: u64) {
         // Relaxed: numbers order nothing.
         self.shards[own_shard()].0[event as usize].fetch_add(number, Ordering::Relaxed);
     }
@@ -69,9 +79,32 @@ impl Counters {
 
     /// A write of `bytes` bytes.
     #[inline]
-    pub fn write(&self, bytes: u64) {
+    pub fn write(&self, bytes: u64, mode: WriteMode) {
         self.add(Event::Writes, 1);
         self.add(Event::BytesWritten, bytes);
+        if mode == WriteMode::Atomic {
+            self.add(Event::AtomicWrites, 1);
+        }
+    }
+
+    #[inline]
+    pub fn persist(&self) {
+        self.add(Event::Persists, 1);
+    }
+
+    /// What a batch did.
+    pub fn add_all(&self, tally: &Counts) {
+        for (event, number) in [
+            (Event::Writes, tally.writes),
+            (Event::BytesWritten, tally.bytes_written),
+            (Event::AtomicWrites, tally.atomic_writes),
+            (Event::Creates, tally.creates),
+            (Event::Destroys, tally.destroys),
+        ] {
+            if number > 0 {
+                self.add(event, number);
+            }
+        }
     }
 
     /// The sums. Exact where no operation is under way.
@@ -115,7 +148,7 @@ mod tests {
                 scope.spawn(|| (0..1000).for_each(|_| counters.read(3)));
             }
         });
-        counters.write(7);
+        counters.write(7, WriteMode::Durable);
         let expected = Counts {
             reads: 40_000,
             bytes_read: 120_000,

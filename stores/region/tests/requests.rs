@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use everline::media::Ram;
 use everline_region::{
-    Operation, RegionError, RegionId, RegionOptions, Regions, RequestConfig, Requests, Target,
-    TargetConfig, Touch, TransferConfig, TransferError, wait_all, wait_any,
+    Extent, Operation, RegionError, RegionId, RegionOptions, Regions, RequestConfig, Requests,
+    Target, TargetConfig, Touch, TransferConfig, TransferError, wait_all, wait_any,
 };
 use tools::*;
 
@@ -590,16 +590,18 @@ fn c8_transfers_of_any_size_through_buffers_of_any_size_are_equal() {
             5 * buffer,
         ] {
             let bytes = pattern(len as usize, len as u8);
-            let sent = requests.write_from(id, vec![(9, len)], Cursor::new(bytes.clone()));
+            let sent =
+                requests.write_from(id, vec![Extent::new(9, len)], Cursor::new(bytes.clone()));
             assert_eq!(sent.into_output().expect("once").0, Ok(len));
             let got = requests
-                .read_to(id, vec![(9, len)], Vec::new())
+                .read_to(id, vec![Extent::new(9, len)], Vec::new())
                 .into_output()
                 .expect("once");
             assert_eq!(got, (Ok(len), Some(bytes)), "{transfer:?}");
         }
         // Several segments, in list order, one of them empty, the last two over each other.
-        let segments = vec![(4000, 100), (10, 300), (700, 0), (2000, 51), (2040, 20)];
+        let segments = [(4000, 100), (10, 300), (700, 0), (2000, 51), (2040, 20)];
+        let segments: Vec<Extent> = segments.map(|(at, len)| Extent::new(at, len)).to_vec();
         let bytes = pattern(471, 5);
         let sent = requests.write_from(id, segments.clone(), Cursor::new(bytes.clone()));
         assert_eq!(sent.into_output().expect("once").0, Ok(471));
@@ -641,13 +643,17 @@ fn c8_many_transfers_share_one_buffer_without_standing_still() {
         .iter()
         .enumerate()
         .map(|(at, id)| {
-            requests.write_from(*id, vec![(0, 3000)], Cursor::new(pattern(3000, at as u8)))
+            requests.write_from(
+                *id,
+                vec![Extent::new(0, 3000)],
+                Cursor::new(pattern(3000, at as u8)),
+            )
         })
         .collect();
     wait_all(&sent).expect("all arrive");
     for (at, id) in ids.iter().enumerate() {
         let got = requests
-            .read_to(*id, vec![(0, 3000)], Vec::new())
+            .read_to(*id, vec![Extent::new(0, 3000)], Vec::new())
             .into_output()
             .expect("once");
         assert_eq!(got.1, Some(pattern(3000, at as u8)));
@@ -693,7 +699,7 @@ fn c8_a_transfer_that_breaks_says_where_and_gives_its_buffers_back() {
         .expect("space");
     for _ in 0..5 {
         let (sent, _) = requests
-            .write_from(id, vec![(0, 1000)], Broken { left: 120 })
+            .write_from(id, vec![Extent::new(0, 1000)], Broken { left: 120 })
             .into_output()
             .expect("once");
         let Err(TransferError::Stream {
@@ -710,14 +716,14 @@ fn c8_a_transfer_that_breaks_says_where_and_gives_its_buffers_back() {
             (100, 1000, "the cable was pulled")
         );
         let (got, _) = requests
-            .read_to(id, vec![(0, 1000)], Broken { left: 120 })
+            .read_to(id, vec![Extent::new(0, 1000)], Broken { left: 120 })
             .into_output()
             .expect("once");
         assert!(
             matches!(got, Err(TransferError::Stream { done: 100, .. })),
             "{got:?}"
         );
-        let short = requests.write_from(id, vec![(0, 10)], Cursor::new(vec![1; 9]));
+        let short = requests.write_from(id, vec![Extent::new(0, 10)], Cursor::new(vec![1; 9]));
         assert!(
             short
                 .wait()
@@ -728,9 +734,9 @@ fn c8_a_transfer_that_breaks_says_where_and_gives_its_buffers_back() {
     }
     let before = requests.regions().read_all(id).expect("there");
     for segments in [
-        vec![(0, 10), (995, 6)],
-        vec![(u64::MAX, 2)],
-        vec![(0, 1001)],
+        vec![Extent::new(0, 10), Extent::new(995, 6)],
+        vec![Extent::new(u64::MAX, 2)],
+        vec![Extent::new(0, 1001)],
     ] {
         let refused = requests.write_from(id, segments, Cursor::new(vec![1; 2000]));
         let error = refused.wait().expect_err("outside");
@@ -747,7 +753,7 @@ fn c8_a_transfer_that_breaks_says_where_and_gives_its_buffers_back() {
         Ok(before),
         "not even the good segment"
     );
-    let unknown = requests.read_to(stranger(), vec![(0, 1)], Vec::new());
+    let unknown = requests.read_to(stranger(), vec![Extent::new(0, 1)], Vec::new());
     assert!(matches!(
         unknown.wait(),
         Err(TransferError::Region(RegionError::InvalidRegion { .. }))

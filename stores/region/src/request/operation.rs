@@ -7,7 +7,7 @@ use everline::media::Media;
 
 use super::handle::{Request, Shared};
 use super::worker::Work;
-use crate::{RegionError, RegionId, Regions};
+use crate::{Extent, RegionError, RegionId, Regions};
 
 /// What an operation touches. It decides which operations must keep the order of their issue (Q1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,16 @@ impl Touch {
             id,
             ranges: vec![(at, len)],
             changes: true,
+        }
+    }
+
+    /// Bytes of several ranges.
+    pub fn list(id: RegionId, extents: &[Extent], changes: bool) -> Self {
+        let ranges = extents.iter().map(|extent| (extent.at, extent.len));
+        Touch::Ranges {
+            id,
+            ranges: ranges.collect(),
+            changes,
         }
     }
 

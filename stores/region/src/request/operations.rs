@@ -8,27 +8,34 @@ use everline::media::Media;
 
 use super::operation::{Operation, Touch};
 use super::{Answer, BufferAnswer, Request, Requests};
-use crate::{RegionId, RegionInfo, RegionOptions};
+use crate::{Extent, RegionId, RegionInfo, RegionOptions, WriteMode};
 
 /// [`RegionOptions`] that own their name.
 #[derive(Clone, Debug, Default)]
 struct Owned {
     name: Option<String>,
-    align: Option<u64>,
+    attributes: Option<Vec<u8>>,
+    others: RegionOptions<'static>,
 }
 
 impl Owned {
     fn of(options: &RegionOptions<'_>) -> Self {
         Owned {
             name: options.name.map(str::to_owned),
-            align: options.align,
+            attributes: options.attributes.map(<[u8]>::to_vec),
+            others: RegionOptions {
+                name: None,
+                attributes: None,
+                ..*options
+            },
         }
     }
 
     fn lend(&self) -> RegionOptions<'_> {
         RegionOptions {
             name: self.name.as_deref(),
-            align: self.align,
+            attributes: self.attributes.as_deref(),
+            ..self.others
         }
     }
 
@@ -128,6 +135,104 @@ impl<M: Media + Send + Sync + 'static> Requests<M> {
         self.issue(Operation::new(Touch::Region(id), move |regions| {
             regions.info(id)
         }))
+    }
+
+    /// [`Regions::unname`](crate::Regions::unname).
+    pub fn unname(&self, id: RegionId) -> Request<Answer<M, ()>> {
+        self.issue(Operation::new(Touch::Everything, move |regions| {
+            regions.unname(id)
+        }))
+    }
+
+    /// [`Regions::set_attributes`](crate::Regions::set_attributes).
+    pub fn set_attributes(
+        &self,
+        id: RegionId,
+        attributes: Vec<u8>,
+    ) -> Request<BufferAnswer<M, ()>> {
+        self.issue(Operation::new(Touch::Region(id), move |regions| {
+            (regions.set_attributes(id, &attributes), attributes)
+        }))
+    }
+
+    /// [`Regions::attributes`](crate::Regions::attributes).
+    pub fn attributes(&self, id: RegionId) -> Request<Answer<M, Vec<u8>>> {
+        self.issue(Operation::new(Touch::Region(id), move |regions| {
+            regions.attributes(id)
+        }))
+    }
+
+    /// [`Regions::size`](crate::Regions::size).
+    pub fn size(&self, id: RegionId) -> Request<Answer<M, u64>> {
+        self.issue(Operation::new(Touch::Region(id), move |regions| {
+            regions.size(id)
+        }))
+    }
+
+    /// [`Regions::resize`](crate::Regions::resize).
+    pub fn resize(&self, id: RegionId, new_len: u64) -> Request<Answer<M, ()>> {
+        self.issue(Operation::new(Touch::Region(id), move |regions| {
+            regions.resize(id, new_len)
+        }))
+    }
+
+    /// [`Regions::copy`](crate::Regions::copy).
+    pub fn copy(&self, id: RegionId) -> Request<Answer<M, RegionId>> {
+        self.issue(Operation::new(Touch::Region(id), move |regions| {
+            regions.copy(id)
+        }))
+    }
+
+    /// [`Regions::write_with`](crate::Regions::write_with).
+    pub fn write_with(
+        &self,
+        id: RegionId,
+        at: u64,
+        bytes: Vec<u8>,
+        mode: WriteMode,
+    ) -> Request<BufferAnswer<M, ()>> {
+        let len = bytes.len() as u64;
+        let write = Operation::new(Touch::write(id, at, len), move |regions| {
+            (regions.write_with(id, at, &bytes, mode), bytes)
+        });
+        self.issue(write.moving(len))
+    }
+
+    /// [`Regions::scatter`](crate::Regions::scatter).
+    pub fn scatter(
+        &self,
+        id: RegionId,
+        data: Vec<u8>,
+        extents: Vec<Extent>,
+        mode: WriteMode,
+    ) -> Request<BufferAnswer<M, ()>> {
+        let len = data.len() as u64;
+        let write = Operation::new(Touch::list(id, &extents, true), move |regions| {
+            (regions.scatter(id, &data, &extents, mode), data)
+        });
+        self.issue(write.moving(len))
+    }
+
+    /// [`Regions::gather`](crate::Regions::gather).
+    pub fn gather(
+        &self,
+        id: RegionId,
+        extents: Vec<Extent>,
+        mut into: Vec<u8>,
+    ) -> Request<BufferAnswer<M, ()>> {
+        let len = into.len() as u64;
+        let read = Operation::new(Touch::list(id, &extents, false), move |regions| {
+            (regions.gather(id, &extents, &mut into), into)
+        });
+        self.issue(read.moving(len))
+    }
+
+    /// [`Regions::persist_list`](crate::Regions::persist_list).
+    pub fn persist_list(&self, id: RegionId, extents: Vec<Extent>) -> Request<Answer<M, ()>> {
+        self.issue(Operation::new(
+            Touch::list(id, &extents, true),
+            move |regions| regions.persist_list(id, &extents),
+        ))
     }
 
     /// [`Regions::write`](crate::Regions::write): durable when it answers.

@@ -18,7 +18,8 @@ use everline::media::Media;
 use super::buffers::{Buffers, Lent};
 use super::operation::{Operation, Outcome, Touch};
 use super::{Request, Requests};
-use crate::{RegionError, RegionId, Regions};
+use crate::segments::Limit;
+use crate::{Extent, RegionError, RegionId, Regions};
 
 /// Why a streamed transfer stopped. The pieces before it have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,28 +69,28 @@ struct Piece<'b> {
 
 /// Cuts segments into pieces that fit a buffer, one after the other.
 struct Cut {
-    segments: std::vec::IntoIter<(u64, u64)>,
+    segments: std::vec::IntoIter<Extent>,
     /// What is left of the segment that is being cut.
-    now: (u64, u64),
+    now: Extent,
 }
 
 impl Cut {
-    fn new(segments: Vec<(u64, u64)>) -> Self {
+    fn new(segments: Vec<Extent>) -> Self {
         Cut {
             segments: segments.into_iter(),
-            now: (0, 0),
+            now: Extent::default(),
         }
     }
 
     /// The next piece, with a buffer that is still to be filled. Waits for a buffer.
     fn piece<'b>(&mut self, buffers: &'b Buffers) -> Option<Piece<'b>> {
-        while self.now.1 == 0 {
+        while self.now.len == 0 {
             self.now = self.segments.next()?;
         }
-        let (at, left) = self.now;
+        let Extent { at, len: left } = self.now;
         let buffer = buffers.take(left);
         let len = left.min(buffer.len() as u64);
-        self.now = (at + len, left - len);
+        self.now = Extent::new(at + len, left - len);
         Some(Piece {
             at,
             len: len as usize,
@@ -98,10 +99,10 @@ impl Cut {
     }
 }
 
-fn total(segments: &[(u64, u64)]) -> u64 {
+fn total(segments: &[Extent]) -> u64 {
     segments
         .iter()
-        .fold(0, |sum: u64, (_, len)| sum.saturating_add(*len))
+        .fold(0, |sum: u64, segment| sum.saturating_add(segment.len))
 }
 
 fn failed<E: std::error::Error + 'static>(
@@ -118,7 +119,7 @@ fn failed<E: std::error::Error + 'static>(
 }
 
 impl<M: Media + Send + Sync + 'static> Requests<M> {
-    /// Fills `segments` (pairs of place and length) of the region from `source`, in their order; durable when it
+    /// Fills `segments` of the region from `source`, in their order; durable when it
     /// answers, with the number of bytes and the source.
     ///
     /// Errors: every segment is checked before the first byte is read; the source failed or ended early. Cost: one
@@ -127,15 +128,11 @@ impl<M: Media + Send + Sync + 'static> Requests<M> {
     pub fn write_from<S: Read + Send + 'static>(
         &self,
         id: RegionId,
-        segments: Vec<(u64, u64)>,
+        segments: Vec<Extent>,
         mut source: S,
     ) -> Request<Transferred<M, S>> {
         let buffers = Arc::clone(self.buffers());
-        let touch = Touch::Ranges {
-            id,
-            ranges: segments.clone(),
-            changes: true,
-        };
+        let touch = Touch::list(id, &segments, true);
         self.issue(Operation::new(touch, move |regions| {
             let outcome = fill(regions, &buffers, id, segments, &mut source);
             (outcome, Some(source))
@@ -148,15 +145,11 @@ impl<M: Media + Send + Sync + 'static> Requests<M> {
     pub fn read_to<S: Write + Send + 'static>(
         &self,
         id: RegionId,
-        segments: Vec<(u64, u64)>,
+        segments: Vec<Extent>,
         mut sink: S,
     ) -> Request<Transferred<M, S>> {
         let buffers = Arc::clone(self.buffers());
-        let touch = Touch::Ranges {
-            id,
-            ranges: segments.clone(),
-            changes: false,
-        };
+        let touch = Touch::list(id, &segments, false);
         self.issue(Operation::new(touch, move |regions| {
             let outcome = drain(regions, &buffers, id, segments, &mut sink);
             (outcome, Some(sink))
@@ -164,24 +157,20 @@ impl<M: Media + Send + Sync + 'static> Requests<M> {
     }
 }
 
-/// Refuses a transfer of which any segment leaves the region.
+/// Refuses a transfer of which any segment leaves the region; writes may leave one that grows.
 fn check_segments<M: Media>(
     regions: &Regions<M>,
     id: RegionId,
-    segments: &[(u64, u64)],
+    segments: &[Extent],
+    writes: bool,
 ) -> Result<(), RegionError<M::SyncError>> {
-    let region_len = regions.info(id)?.len;
-    for (at, len) in segments.iter().copied() {
-        if at.checked_add(len).is_none_or(|end| end > region_len) {
-            return Err(RegionError::OutOfBounds {
-                id,
-                at,
-                len,
-                region_len,
-            });
-        }
-    }
-    Ok(())
+    let info = regions.info(id)?;
+    let limit = Limit {
+        len: info.len,
+        grows: writes && info.growable,
+    };
+    let mut segments = segments.iter();
+    segments.try_for_each(|segment| limit.check(id, segment.at, segment.len))
 }
 
 /// What became of a helper thread.
@@ -196,10 +185,10 @@ fn fill<M: Media + Sync>(
     regions: &Regions<M>,
     buffers: &Buffers,
     id: RegionId,
-    segments: Vec<(u64, u64)>,
+    segments: Vec<Extent>,
     source: &mut (impl Read + Send),
 ) -> Result<u64, TransferError<M::SyncError>> {
-    check_segments(regions, id, &segments).map_err(TransferError::Region)?;
+    check_segments(regions, id, &segments, true).map_err(TransferError::Region)?;
     let total = total(&segments);
     let (send, receive) = mpsc::channel();
     thread::scope(|scope| {
@@ -243,10 +232,10 @@ fn drain<M: Media + Sync>(
     regions: &Regions<M>,
     buffers: &Buffers,
     id: RegionId,
-    segments: Vec<(u64, u64)>,
+    segments: Vec<Extent>,
     sink: &mut (impl Write + Send),
 ) -> Result<u64, TransferError<M::SyncError>> {
-    check_segments(regions, id, &segments).map_err(TransferError::Region)?;
+    check_segments(regions, id, &segments, false).map_err(TransferError::Region)?;
     let total = total(&segments);
     let (send, receive) = mpsc::channel();
     thread::scope(|scope| {

@@ -1,6 +1,9 @@
 //! Pools for tests.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+#[cfg(unix)]
+pub mod backends;
+
 use std::path::{Path, PathBuf};
 
 use everline::engine::{
@@ -14,12 +17,25 @@ use everline_region::{RegionError, RegionOptions, Regions};
 pub const UNNAMED: RegionOptions<'static> = RegionOptions {
     name: None,
     align: None,
+    growable: false,
+    checked: false,
+    attributes: None,
+};
+
+pub const GROWABLE: RegionOptions<'static> = RegionOptions {
+    growable: true,
+    ..UNNAMED
+};
+
+pub const CHECKED: RegionOptions<'static> = RegionOptions {
+    checked: true,
+    ..UNNAMED
 };
 
 pub fn named(name: &str) -> RegionOptions<'_> {
     RegionOptions {
         name: Some(name),
-        align: None,
+        ..UNNAMED
     }
 }
 
