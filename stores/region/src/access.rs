@@ -195,6 +195,7 @@ impl<M: Media> Regions<M> {
             list.push(self.info_of(slot, found, tail)?);
             Ok(())
         })?;
+        self.intact()?;
         Ok(list)
     }
 

@@ -75,7 +75,9 @@ impl Slots {
     pub fn each<E>(&self, mut visit: impl FnMut(&Slot) -> Result<(), E>) -> Result<(), E> {
         let rows = self.rows.iter().filter_map(OnceLock::get);
         let pages = rows.flat_map(|row| row.iter().filter_map(OnceLock::get));
-        pages.flat_map(|page| page.iter()).try_for_each(|slot| visit(&slot.0))
+        pages
+            .flat_map(|page| page.iter())
+            .try_for_each(|slot| visit(&slot.0))
     }
 
     /// The slot; `number` is one of the directory's, so that nobody fills the memory by guessing.

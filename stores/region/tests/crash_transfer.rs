@@ -65,7 +65,7 @@ fn set_up(disk: &CrashDisk, path: &str) -> (OnCrashDisk, RegionId) {
 
 /// `explorer` as every test here has it: all states, no advice.
 fn explorer() -> Explorer {
-    Explorer::new().suggest(false)
+    Explorer::new().suggest(false).budget_per_point(1 << 20)
 }
 
 fn explore(

@@ -6,7 +6,9 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use everline::engine::{FileConfig, OpenOptions, create_file};
+use everline::engine::{
+    CreateOptions, Engine, FileConfig, OpenOptions, create_file, open_io_read_only,
+};
 use everline::media::Ram;
 use everline::media::file::{FileError, FileMedia, FileOptions};
 use everline::media::io::{Disk, LocalDisk};
@@ -14,10 +16,12 @@ use everline::media::preserve::Preserved;
 use everline::units::ByteLen;
 use everline_crash::files::{CrashDisk, FileSystem};
 use everline_region::transfer::{
-    CopyOptions, ImageError, MigrateOptions, Phase, Progress, RegionCopyError, RestoreOptions,
-    TransferOptions, check_image, copy_regions, migrate, note_path, open_pool, restore, unattended,
+    ImageError, MigrateOptions, Phase, Progress, RestoreOptions, TransferOptions, check_image,
+    copy_regions, migrate, note_path, open_pool, restore, unattended,
 };
-use everline_region::{ConfigError, RegionError, RegionId, Regions, Retirement};
+use everline_region::{
+    ConfigError, CopyError, RegionError, RegionId, RegionOptions, Regions, Retirement,
+};
 use tools::disks::*;
 use tools::*;
 
@@ -225,7 +229,7 @@ fn d7_regions_go_from_any_medium_to_any_other() {
     let memory = on(Ram::new(ByteLen::new(MIB)));
     let file = pool(&disk, &root.join("file"), MIB);
     let mapped = {
-        let options = everline::engine::CreateOptions {
+        let options = CreateOptions {
             len: Some(MIB),
             ..pool_options(5)
         };
@@ -234,19 +238,15 @@ fn d7_regions_go_from_any_medium_to_any_other() {
         Regions::open(engine).expect("no regions yet")
     };
     let ids = put_regions(&memory, 7, 1000);
-    let options = CopyOptions {
-        with_name: true,
-        transfer: pieces(300),
-    };
     let copied = |pairs: Vec<(RegionId, RegionId)>| -> Vec<RegionId> {
         pairs.into_iter().map(|(_, new)| new).collect()
     };
-    let in_file = copied(copy_regions(&memory, &file, &options).expect("room"));
+    let in_file = copied(copy_regions(&memory, &file, true).expect("room"));
     assert_regions(&file, &in_file, 1000);
-    let in_map = copied(copy_regions(&file, &mapped, &options).expect("room"));
+    let in_map = copied(copy_regions(&file, &mapped, true).expect("room"));
     assert_regions(&mapped, &in_map, 1000);
     let back = on(Ram::new(ByteLen::new(MIB)));
-    let back_ids = copied(copy_regions(&mapped, &back, &options).expect("room"));
+    let back_ids = copied(copy_regions(&mapped, &back, true).expect("room"));
     assert_regions(&back, &back_ids, 1000);
     assert_eq!(back.by_name("region 4"), Ok(back_ids[4]));
     assert_regions(&memory, &ids, 1000);
@@ -326,65 +326,152 @@ fn d10_options_that_cannot_be_are_named() {
 
 #[test]
 fn d11_a_region_is_copied_to_another_pool_and_both_exist() {
-    let (one, other) = (ram(MIB), ram(MIB));
+    let one = ram(MIB);
+    let other = Engine::create(Ram::new(ByteLen::new(MIB)), &pool_options(8)).expect("a pool");
+    let other = Regions::open(other).expect("no regions yet");
     let bytes = pattern(5000, 9);
-    let id = one.create_with(&bytes, &named("mine")).expect("room");
-    other.put("mine", b"taken").expect("room");
-    for size in [0, 1, 4999, 5000, 5001] {
-        let options = CopyOptions {
-            transfer: pieces(size.max(1)),
-            ..CopyOptions::default()
-        };
-        let new = one.migrate_region(id, &other, &options).expect("room");
-        assert_ne!(new, id);
-        assert_eq!(other.read_all(new), Ok(bytes.clone()));
-        assert_eq!(other.info(new).expect("there").name, None);
+    let options = RegionOptions {
+        attributes: Some(b"of mine"),
+        ..named("mine")
+    };
+    let id = one.create_with(&bytes, &options).expect("room");
+    let new = one.migrate_region(id, &other, true).expect("room");
+    let unnamed = one.migrate_region(id, &other, false).expect("room");
+    assert!(new != id && new != unnamed);
+    assert_eq!(other.by_name("mine"), Ok(new));
+    assert_eq!(other.info(unnamed).expect("there").name, None);
+    for id in [new, unnamed] {
+        assert_eq!(other.read_all(id), Ok(bytes.clone()));
+        assert_eq!(other.attributes(id).expect("there"), b"of mine");
     }
     assert_eq!(one.read_all(id), Ok(bytes));
-    let count = other.count();
-    for size in [0, 100] {
-        let options = CopyOptions {
-            transfer: pieces(size),
-            with_name: true,
-        };
-        let refused = one.migrate_region(id, &other, &options);
-        assert!(matches!(
-            refused,
-            Err(RegionCopyError::Destination(
-                RegionError::AlreadyExists { .. }
-            ))
-        ));
-        assert_eq!(other.count(), count, "nothing is left of it");
-    }
-    assert_clean(&other);
-    let unknown = one.migrate_region(
-        RegionId::from_bytes([7; 16]),
-        &other,
-        &CopyOptions::default(),
-    );
+    let refused = one.migrate_region(id, &other, true);
+    assert!(matches!(
+        refused,
+        Err(CopyError::Target(RegionError::AlreadyExists { .. }))
+    ));
+    let unknown = one.migrate_region(RegionId::from_bytes([7; 16]), &other, true);
     assert!(matches!(
         unknown,
-        Err(RegionCopyError::Source(RegionError::InvalidRegion { .. }))
+        Err(CopyError::Source(RegionError::InvalidRegion { .. }))
     ));
+    assert_eq!(other.count(), Ok(2), "nothing is left of what was refused");
+    assert_clean(&other);
 }
 
 #[test]
 fn b37_a_region_copied_to_a_full_pool_leaves_nothing_there() {
     let (one, other) = (ram(4 * MIB), ram(MIB));
-    let id = one.create(2 * MIB, &UNNAMED).expect("room");
-    for size in [0, 4096] {
-        let options = CopyOptions {
-            transfer: pieces(size),
-            ..CopyOptions::default()
-        };
-        let refused = one.migrate_region(id, &other, &options);
-        assert!(matches!(
-            refused,
-            Err(RegionCopyError::Destination(RegionError::NoSpace { .. }))
-        ));
-        assert_eq!(other.count(), Ok(0));
-        assert_clean(&other);
+    let id = one
+        .create_with(&pattern(2 << 20, 1), &UNNAMED)
+        .expect("room");
+    let refused = one.migrate_region(id, &other, false);
+    assert!(matches!(
+        refused,
+        Err(CopyError::Target(RegionError::NoSpace { .. }))
+    ));
+    assert_eq!(other.count(), Ok(0));
+    assert_clean(&other);
+}
+
+#[test]
+fn d2_a_source_that_is_kept_and_its_copy_are_two_pools() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let regions = pool(&disk, &from, MIB);
+    // Every kind of thing that is sealed with a pool's identity.
+    let mut ids = put_regions(&regions, 20, 300);
+    let kinds = [
+        RegionOptions {
+            attributes: Some(b"said of it"),
+            ..named("described")
+        },
+        RegionOptions {
+            growable: true,
+            ..UNNAMED
+        },
+        RegionOptions {
+            checked: true,
+            ..UNNAMED
+        },
+    ];
+    for (number, options) in (20..).zip(kinds) {
+        ids.push(
+            regions
+                .create_with(&pattern(300, number), &options)
+                .expect("room"),
+        );
     }
+    let partly = regions.create(300 << 10, &UNNAMED).expect("room");
+    regions
+        .write(partly, 200 << 10, b"in the middle")
+        .expect("inside");
+    let gone = regions.create(5000, &UNNAMED).expect("room");
+    regions.destroy(gone).expect("there");
+    let options = MigrateOptions {
+        remove_source: false,
+        ..MigrateOptions::default()
+    };
+    let made = migrate(&regions, &from, &disk, &to, &options, unattended).expect("room");
+    let (copy, _) = open_pool(&disk, &to).expect("nobody has it");
+    assert_ne!(copy.engine().pool().id(), regions.engine().pool().id());
+    let new_of = |id: RegionId| {
+        let pair = made.renamed.iter().find(|(old, _)| *old == id);
+        pair.expect("was copied").1
+    };
+    let new_ids: Vec<RegionId> = ids.iter().map(|id| new_of(*id)).collect();
+    assert_eq!(made.renamed.len(), ids.len() + 1);
+    assert!(!made.renamed.iter().any(|(_, new)| regions.exists(*new)));
+    assert!(!made.renamed.iter().any(|(old, _)| copy.exists(*old)));
+    let mut bytes = [1; 13];
+    copy.read(new_of(partly), 200 << 10, &mut bytes)
+        .expect("inside");
+    assert_eq!(&bytes, b"in the middle");
+    copy.read(new_of(partly), 100 << 10, &mut bytes)
+        .expect("inside");
+    assert_eq!(bytes, [0; 13]);
+    assert_eq!(copy.attributes(new_ids[20]).expect("there"), b"said of it");
+    assert_eq!(copy.by_name("described"), Ok(new_ids[20]));
+    let scrubbed = copy.scrub(new_ids[22], |_, _| {}, |_| {});
+    let scrubbed = scrubbed.expect("is checked");
+    assert!(scrubbed.bad == 0 && scrubbed.verified > 0, "{scrubbed:?}");
+
+    // Both are written, and neither sees the other's.
+    for (number, (old, new)) in (0u8..).zip(ids.iter().zip(&new_ids)) {
+        regions
+            .write(*old, 0, &pattern(300, number ^ 0x55))
+            .expect("inside");
+        assert_eq!(copy.read_all(*new), Ok(pattern(300, number)));
+        copy.write(*new, 0, &pattern(300, number ^ 0xAA))
+            .expect("inside");
+        assert_eq!(regions.read_all(*old), Ok(pattern(300, number ^ 0x55)));
+    }
+    let one = regions.put("only here", b"1").expect("room");
+    assert!(copy.by_name("only here").is_err() && !copy.exists(one));
+    drop((regions, copy));
+    for path in [&from, &to] {
+        let (regions, _) = open_pool(&disk, path).expect("nobody has it");
+        assert_clean(&regions);
+    }
+    assert!(!note_path(&from).exists());
+}
+
+#[test]
+fn a_pool_does_not_move_while_a_view_leads_into_a_region() {
+    let disk = posix();
+    let (from, to) = (Path::new("/pool"), Path::new("/to"));
+    let regions = pool(&disk, from, SMALL);
+    let ids = put_regions(&regions, 2, 100);
+    let view = regions.view(ids[1]).expect("there");
+    let options = MigrateOptions::default();
+    let refused = migrate(&regions, from, &disk, to, &options, unattended);
+    assert!(
+        matches!(refused, Err(ImageError::Source { .. })),
+        "{refused:?}"
+    );
+    assert_regions(&regions, &ids, 100);
+    drop(view);
+    migrate(&regions, from, &disk, to, &options, unattended).expect("nobody looks");
 }
 
 /// Each writer owns two accounts whose sum never changes, and says how many transfers are acknowledged.
@@ -484,7 +571,7 @@ where
 #[test]
 fn d12_a_snapshot_under_writers_is_of_one_moment_in_memory_in_a_file_and_mapped() {
     let (_directory, root, disk) = local();
-    let options = everline::engine::CreateOptions {
+    let options = CreateOptions {
         len: Some(8 * MIB),
         ..pool_options(5)
     };
@@ -494,7 +581,7 @@ fn d12_a_snapshot_under_writers_is_of_one_moment_in_memory_in_a_file_and_mapped(
         match kind {
             "memory" => {
                 let ram = Ram::new(ByteLen::new(8 * MIB));
-                let engine = everline::engine::Engine::create(ram, &options).expect("a pool");
+                let engine = Engine::create(ram, &options).expect("a pool");
                 snapshot_under_writers(&preserved(engine.abandon()), &images, &disk);
             }
             "file" => {
@@ -664,8 +751,7 @@ fn a_pool_that_is_open_read_only_does_not_move() {
     let disk = posix();
     drop(pool(&disk, Path::new("/pool"), SMALL));
     let (engine, _) =
-        everline::engine::open_io_read_only(&disk, Path::new("/pool"), &OpenOptions::default())
-            .expect("a pool");
+        open_io_read_only(&disk, Path::new("/pool"), &OpenOptions::default()).expect("a pool");
     let regions = Regions::open(engine).expect("a directory");
     let refused = migrate(
         &regions,

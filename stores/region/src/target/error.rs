@@ -125,7 +125,7 @@ pub enum TargetError {
     },
     /// The file.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(FileError),
     /// The pool in the file.
     #[error("{place}: {error}")]
     Open {
@@ -199,10 +199,27 @@ pub enum TargetError {
     },
 }
 
+impl From<FileError> for TargetError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::DomainUnmet {
+                path,
+                required,
+                found,
+            } => TargetError::DomainUnmet {
+                place: path.display().to_string(),
+                required,
+                found,
+            },
+            error => TargetError::File(error),
+        }
+    }
+}
+
 impl From<FileEngineError> for TargetError {
     fn from(error: FileEngineError) -> Self {
         match error {
-            FileEngineError::File(error) => TargetError::File(error),
+            FileEngineError::File(error) => error.into(),
             FileEngineError::Create { path: place, error } => TargetError::Create { place, error },
             FileEngineError::Open { path: place, error } => TargetError::open(&place, error),
         }

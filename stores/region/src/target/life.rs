@@ -4,6 +4,8 @@ use std::path::Path;
 
 use everline::media::Media;
 use everline::media::file::FileError;
+use everline::tx::TxError;
+use everline::units::{ByteOffset, ByteRange, LineRange};
 
 use super::{Target, TargetError, TargetMedia};
 use crate::{RegionError, Retirement};
@@ -38,7 +40,7 @@ impl Target {
         self.path().unwrap_or(Path::new(""))
     }
 
-    /// Ends the work: the log is empty, so that the next open replays nothing, and other handles to the regions
+    /// Ends the work: what was written volatile goes to the file too, the log is empty, so that the next open replays nothing, and other handles to the regions
     /// answer [`RegionError::Retired`]. The lock goes with the last of them.
     ///
     /// Errors: a failed sync, or a file that is no longer what was opened; what was acknowledged before stays as
@@ -48,10 +50,23 @@ impl Target {
         if !engine.is_read_only() {
             let outcome = engine.checkpoint();
             outcome.map_err(|error| TargetError::tx(&self.place, error))?;
+            self.write_back()?;
         }
         let whole = self.still_whole();
         self.regions.retire(Retirement::Closed);
         whole
+    }
+
+    /// What was written volatile and never persisted outlives a close in a mapped file, since the system has it; here
+    /// only this process does.
+    fn write_back(&self) -> Result<(), TargetError> {
+        let TargetMedia::File(file) = self.engine().pool().media().inner() else {
+            return Ok(());
+        };
+        let whole = ByteRange::new(ByteOffset::ZERO, file.len()).unwrap_or_default();
+        file.flush(LineRange::covering(whole));
+        let outcome = file.fence();
+        outcome.map_err(|errno| TargetError::tx(&self.place, TxError::Sync(errno)))
     }
 
     /// Removes the pool's file, durably. From then on every handle answers
