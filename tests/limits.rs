@@ -790,5 +790,5 @@ fn a_commit_with_nothing_to_say_makes_durable_what_went_straight_home() {
         &OpenOptions::default(),
     )
     .expect("a pool");
-    assert_eq!(bytes_at(&after, block), [7; 64]);
+    assert_eq!(bytes_at(&after, block.start(), 64), [7; 64]);
 }
