@@ -44,6 +44,7 @@ mod error;
 mod id;
 mod index;
 mod lists;
+mod mend;
 mod open;
 mod persist;
 mod resize;
