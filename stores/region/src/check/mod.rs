@@ -3,13 +3,14 @@
 
 mod survey;
 
-use everline::layout::Corrupt;
+use everline::layout::{ChunkSum, Corrupt, REGION_SUM_SHIFT};
 use everline::media::Media;
 use everline::pool::Pool;
 use everline::units::{ByteOffset, ByteRange};
 
 pub(crate) use survey::{Fault, Part, Survey, find_root, others, survey};
 
+use crate::checked::crc_of;
 use crate::id::IdParts;
 use crate::{RegionId, Regions};
 
@@ -168,15 +169,53 @@ impl<M: Media> Regions<M> {
     /// Objects that no region leads to count as orphans only where no other root slot is in use.
     /// [`Engine::check`](everline::engine::Engine::check) tells about the heap itself.
     /// Cost: reads the whole directory, all bitmaps and all checked regions, no wait; changes of the directory wait
-    /// until it is done, and whoever writes to a checked region meanwhile may see it told.
+    /// until it is done.
     pub fn check(&self, mut problem: impl FnMut(RegionProblem)) -> RegionCheck {
         let _still = self.lock_index();
         let survey = survey(self.engine());
         let mut report = survey.report;
         for fault in &survey.faults {
+            if let Fault::Data {
+                slot,
+                generation,
+                at,
+                ..
+            } = fault
+            {
+                let id = self.id_of(*slot, *generation);
+                if !self.is_damaged(id, *at) {
+                    continue;
+                }
+            }
             report.problems += 1;
             problem(fault.problem(self.engine().pool(), self.namespace()));
         }
         report
+    }
+
+    /// Whether a chunk does not match its sum while nobody writes to its region: the walk may have met a writer.
+    fn is_damaged(&self, id: RegionId, at: u64) -> bool {
+        let Ok(held) = self.hold(id) else {
+            return false;
+        };
+        let live = held.live();
+        let sum = crate::chunks::sum(
+            self.engine(),
+            live.number,
+            &live.entry,
+            at >> REGION_SUM_SHIFT,
+        );
+        let len = live
+            .entry
+            .len
+            .get()
+            .saturating_sub(at)
+            .min(1 << REGION_SUM_SHIFT);
+        match sum {
+            Ok(ChunkSum::Sealed(sum)) => {
+                !crc_of(self.engine(), live.home_range(at, len)).is_ok_and(|now| now == sum)
+            }
+            _ => false,
+        }
     }
 }

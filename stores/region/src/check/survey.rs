@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use everline::engine::Engine;
 use everline::layout::{
-    ChunkSum, Corrupt, DirectoryRoot, MapWord, REGION_CHECKED, REGION_SUM_SHIFT, RootSlot, SumWord,
+    ChunkSum, Corrupt, DirectoryRoot, MapWord, REGION_CHECKED, REGION_SUM_SHIFT, RegionTail,
+    RootSlot, SumWord,
 };
 use everline::media::Media;
 use everline::units::{ByteOffset, ByteRange};
@@ -222,7 +223,9 @@ impl Survey {
     fn walk_tail<M: Media>(&mut self, engine: &Engine<M>, slot: u32, found: Found) {
         let at = ByteOffset::new(found.entry.tail());
         let read = Tail::read(engine, slot, &found.entry);
-        let len = read.as_ref().map_or(1, |tail| tail.bytes().max(1));
+        let len = read.as_ref().map_or(1, |tail| {
+            (size_of::<RegionTail>() + tail.name().len() + tail.attributes().len()) as u64
+        });
         let owned = self.reach(Part::Tail(slot, found), at, len);
         let tail = match read {
             Ok(tail) => tail,
