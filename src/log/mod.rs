@@ -14,6 +14,7 @@
 //! Crash: at any store, recovery yields every transaction whose commit fence returned, and none in part.
 
 mod append;
+mod check;
 mod checkpoint;
 mod damage;
 #[cfg(loom)]

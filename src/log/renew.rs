@@ -55,7 +55,15 @@ pub(crate) fn renew<M: Media>(
         pending.fill(range, 0);
     }
     let head_of = |_lane| 0;
-    slot.emit(geometry, pool_id, head_of, |at, bytes| {
-        pending.write_nt(at, bytes)
-    });
+    // Both, so that the next open finds neither damaged.
+    let older = Slot {
+        index: 1 - slot.index,
+        generation: slot.generation - 1,
+        ..*slot
+    };
+    for slot in [&older, slot] {
+        slot.emit(geometry, pool_id, head_of, |at, bytes| {
+            pending.write_nt(at, bytes)
+        });
+    }
 }
