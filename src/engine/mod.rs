@@ -39,7 +39,11 @@ mod create;
 #[cfg(all(feature = "std", unix, not(loom)))]
 mod file;
 mod open;
+#[cfg(feature = "std")]
+mod repair;
 mod report;
+#[cfg(feature = "std")]
+pub mod salvage;
 
 pub use adopt::{AdoptError, adopt};
 pub use check::{CheckReport, Problem};
@@ -50,6 +54,8 @@ pub use file::{
     open_file, open_file_read_only,
 };
 pub use open::OpenOptions;
+#[cfg(feature = "std")]
+pub use repair::{Finding, Repair, RepairError, RepairPlan, apply, plan};
 pub use report::{OpenReport, PoolStats};
 
 use core::ops::Deref;
