@@ -11,16 +11,20 @@
 #include <unistd.h>
 
 #define APART 256
-#define VALUE_MAX (64 << 10)
+#define VALUE_MAX (1 << 20)
+/* What bulk copies are spread over, behind the area; as REGION_BYTES in benches/src/regions.rs. */
+#define COPY_BYTES (64 << 20)
 
 struct peer {
 	PMEMobjpool *pool;
 	char *area;
 	uint64_t area_bytes;
 	uint64_t at;
+	uint64_t copy_at;
 	PMEMoid *objects;
 	uint64_t objects_max;
 	char value[VALUE_MAX];
+	char target[VALUE_MAX];
 };
 
 static void refuse(const char *what)
@@ -51,7 +55,7 @@ struct peer *everline_pmdk_open(const char *path, uint64_t bytes, uint64_t area_
 		free(peer);
 		return NULL;
 	}
-	PMEMoid root = pmemobj_root(peer->pool, area_bytes);
+	PMEMoid root = pmemobj_root(peer->pool, area_bytes + COPY_BYTES);
 	if (OID_IS_NULL(root))
 		refuse("root");
 	peer->area = pmemobj_direct(root);
@@ -61,7 +65,7 @@ struct peer *everline_pmdk_open(const char *path, uint64_t bytes, uint64_t area_
 	if (!peer->objects)
 		refuse("memory");
 	memset(peer->value, 0x5a, sizeof(peer->value));
-	pmemobj_memset_persist(peer->pool, peer->area, 0, area_bytes);
+	pmemobj_memset_persist(peer->pool, peer->area, 0, area_bytes + COPY_BYTES);
 	return peer;
 }
 
@@ -150,6 +154,31 @@ void everline_pmdk_persist(struct peer *peer, uint64_t times, uint64_t len)
 		char *first = next_ranges(peer, 1, len, &stride);
 		memcpy(first, peer->value, len);
 		pmem_persist(first, len);
+	}
+}
+
+/* The next `len` bytes for a bulk copy. */
+static char *next_copy(struct peer *peer, uint64_t len)
+{
+	uint64_t stride = (len + APART - 1) / APART * APART;
+	if (peer->copy_at + stride > COPY_BYTES)
+		peer->copy_at = 0;
+	char *first = peer->area + peer->area_bytes + peer->copy_at;
+	peer->copy_at += stride;
+	return first;
+}
+
+void everline_pmdk_memcpy_persist(struct peer *peer, uint64_t times, uint64_t len)
+{
+	for (volatile uint64_t i = 0; i < times; i++)
+		pmem_memcpy_persist(next_copy(peer, len), peer->value, len);
+}
+
+void everline_pmdk_memcpy(struct peer *peer, uint64_t times, uint64_t len)
+{
+	for (volatile uint64_t i = 0; i < times; i++) {
+		memcpy(peer->target, next_copy(peer, len), len);
+		__asm__ volatile("" : : "r"(peer->target) : "memory");
 	}
 }
 

@@ -11,6 +11,7 @@ use everline::tx::UNDO_BYTES_IN_RECORD;
 use everline::units::ByteLen;
 
 use crate::bench::{Bench, Outcome, cost_pool};
+use crate::regions::{self, RegionBench};
 
 /// One operation and what it asks of the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,17 @@ const STEPS: [(&str, Step); 38] = [
     }),
 ];
 
+type RegionStep = fn(&mut RegionBench<Pool<'_>>) -> regions::Outcome<Ram>;
+
+/// Rows that are one step on open regions.
+const REGION_STEPS: [(&str, RegionStep); 5] = [
+    ("region/write/64B", |bench| bench.write(64)),
+    ("region/write 4KiB durable", |bench| bench.write(4096)),
+    ("region/write/1MiB", |bench| bench.write(1 << 20)),
+    ("region/read/64B", |bench| bench.read(64)),
+    ("region/read/4KiB", |bench| bench.read(4096)),
+];
+
 /// Measures every row, in the order in which the table is printed.
 pub fn table() -> Vec<Row> {
     let mut rows = of_pools();
@@ -93,6 +105,11 @@ pub fn table() -> Vec<Row> {
             .map(|&(operation, step)| of_step(operation, step)),
     );
     rows.extend([of_free("tx/free64", 64), of_free("tx/free 1MiB", 1 << 20)]);
+    rows.extend(
+        REGION_STEPS
+            .iter()
+            .map(|&(operation, step)| of_region(operation, step)),
+    );
     rows
 }
 
@@ -121,6 +138,15 @@ fn of_step(operation: &'static str, step: Step) -> Row {
     if operation.ends_with("of nothing") {
         bench.engine.checkpoint().expect("nothing fails in memory");
     }
+    let (outcome, cost) = medium.cost_of(|| step(&mut bench));
+    outcome.expect("nothing fails in memory");
+    Row { operation, cost }
+}
+
+fn of_region(operation: &'static str, step: RegionStep) -> Row {
+    let medium = medium();
+    let engine = Engine::create(&medium, &cost_pool()).expect("a fresh pool");
+    let mut bench = RegionBench::new(engine, 2 << 20).expect("room for the region");
     let (outcome, cost) = medium.cost_of(|| step(&mut bench));
     outcome.expect("nothing fails in memory");
     Row { operation, cost }

@@ -7,11 +7,13 @@
 //! | [`windows`] | alternating short windows, medians of ratios: the part that does |
 //! | [`floor`] | raw instructions, the least that a row could take on this machine |
 //! | [`pmdk`] | libpmem and libpmemobj through a small C shim; absent where they are not installed |
+//! | [`regions`] | the operations on regions |
 //! | [`rows`] | the rows of the comparison |
 
 pub mod bench;
 pub mod cost;
 pub mod floor;
 pub mod pmdk;
+pub mod regions;
 pub mod rows;
 pub mod windows;

@@ -49,11 +49,32 @@ pub enum Operation {
         /// Bytes.
         len: u64,
     },
+    /// `pmem_memcpy_persist`.
+    MemcpyPersist {
+        /// Bytes.
+        len: u64,
+    },
+    /// `memcpy` out of the pool.
+    Memcpy {
+        /// Bytes.
+        len: u64,
+    },
     /// A pool made, closed and removed.
     Create {
         /// Its size.
         bytes: u64,
     },
+}
+
+impl Operation {
+    /// The library, or the function, that does it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Persist { .. } | Operation::MemcpyPersist { .. } => "libpmem",
+            Operation::Memcpy { .. } => "memcpy",
+            _ => "libpmemobj",
+        }
+    }
 }
 
 #[cfg(has_pmdk)]
@@ -84,6 +105,8 @@ mod present {
         fn everline_pmdk_alloc(peer: *mut Peer, times: u64, count: u64, link: c_int);
         fn everline_pmdk_free(peer: *mut Peer, objects: u64);
         fn everline_pmdk_persist(peer: *mut Peer, times: u64, len: u64);
+        fn everline_pmdk_memcpy_persist(peer: *mut Peer, times: u64, len: u64);
+        fn everline_pmdk_memcpy(peer: *mut Peer, times: u64, len: u64);
         fn everline_pmdk_create(path: *const c_char, bytes: u64) -> c_int;
     }
 
@@ -145,6 +168,12 @@ mod present {
                 Operation::Persist { len } => unsafe {
                     everline_pmdk_persist(self.peer, times, len)
                 },
+                // SAFETY: as above; the length is at most the shim's value.
+                Operation::MemcpyPersist { len } => unsafe {
+                    everline_pmdk_memcpy_persist(self.peer, times, len)
+                },
+                // SAFETY: as above.
+                Operation::Memcpy { len } => unsafe { everline_pmdk_memcpy(self.peer, times, len) },
                 Operation::Create { bytes } => self.create(bytes),
             }
             let elapsed = begun.elapsed();

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use everline::engine::{
-    CreateOptions, FileConfig, Identity, OpenOptions, create_file, destroy_file, open_file,
+    CreateOptions, FileConfig, FileEngine, Identity, OpenOptions, create_file, destroy_file,
+    open_file,
 };
 use everline::media::Media;
 use everline::media::file::{FileMedia, FileOptions};
@@ -14,6 +15,7 @@ use crate::bench::{Bench, Outcome};
 use crate::cost;
 use crate::floor::Floor;
 use crate::pmdk::{Operation, Pmdk};
+use crate::regions::{self, REGION_BYTES, RegionBench};
 use crate::windows::{Plan, Side, alternate, median_ratio};
 
 /// Bytes of the pool of each side.
@@ -30,6 +32,7 @@ enum Ours {
     Step(fn(&mut Bench<FileMedia>) -> Outcome<FileMedia>),
     Alloc(u32),
     AllocInitLink,
+    Region(fn(&mut RegionBench<FileMedia>) -> regions::Outcome<FileMedia>),
     Create(u64),
 }
 
@@ -52,8 +55,9 @@ const fn alloc(count: u64, link: bool) -> Operation {
     Operation::Alloc { count, link }
 }
 
-const ROWS: [Row; 16] = {
-    use Ours::{Alloc, AllocInitLink, Create, Step};
+const ROWS: [Row; 21] = {
+    use Operation::{Memcpy, MemcpyPersist};
+    use Ours::{Alloc, AllocInitLink, Create, Region, Step};
     let gib = 1 << 30;
     [
         row(
@@ -100,6 +104,31 @@ const ROWS: [Row; 16] = {
             Operation::Abort { count: 16, len: 64 },
         ),
         row(
+            "region/write/64B",
+            Region(|b| b.write(64)),
+            MemcpyPersist { len: 64 },
+        ),
+        row(
+            "region/write 4KiB durable",
+            Region(|b| b.write(4096)),
+            MemcpyPersist { len: 4096 },
+        ),
+        row(
+            "region/write/1MiB",
+            Region(|b| b.write(1 << 20)),
+            MemcpyPersist { len: 1 << 20 },
+        ),
+        row(
+            "region/read/64B",
+            Region(|b| b.read(64)),
+            Memcpy { len: 64 },
+        ),
+        row(
+            "region/read/4KiB",
+            Region(|b| b.read(4096)),
+            Memcpy { len: 4096 },
+        ),
+        row(
             "pool/create 1GiB",
             Create(gib),
             Operation::Create { bytes: gib },
@@ -133,6 +162,7 @@ pub struct Figure {
 pub struct Arena {
     directory: PathBuf,
     bench: Bench<FileMedia>,
+    regions: RegionBench<FileMedia>,
     peer: Option<Pmdk>,
     floor: Floor,
     objects: Vec<ByteOffset>,
@@ -154,23 +184,28 @@ fn create_options(bytes: u64) -> CreateOptions {
     }
 }
 
+/// A new pool whose space is reserved and whose pages are all in memory.
+fn prefaulted(path: &Path, bytes: u64) -> FileEngine {
+    let config = FileConfig {
+        file: file_options(),
+        reserve: true,
+        overwrite: false,
+    };
+    let (made, _) = create_file(path, &create_options(bytes), &config).expect("room for a pool");
+    drop(made);
+    let (engine, _) = open_file(path, &OpenOptions::default(), &file_options()).expect("just made");
+    engine
+}
+
 impl Arena {
     /// Pools of both sides in `directory`, every page of them touched.
     pub fn new(directory: &Path) -> Self {
-        let path = directory.join("ours.pmem");
-        let config = FileConfig {
-            file: file_options(),
-            reserve: true,
-            overwrite: false,
-        };
-        let (made, _) =
-            create_file(&path, &create_options(POOL_BYTES), &config).expect("room for a pool");
-        drop(made);
-        let (engine, _) =
-            open_file(&path, &OpenOptions::default(), &file_options()).expect("just made");
+        let engine = prefaulted(&directory.join("ours.pmem"), POOL_BYTES);
+        let regions = prefaulted(&directory.join("regions.pmem"), 2 * REGION_BYTES);
         Arena {
             directory: directory.to_path_buf(),
             bench: Bench::new(engine).expect("room for the area"),
+            regions: RegionBench::new(regions, REGION_BYTES).expect("room for the region"),
             peer: Pmdk::open(directory, POOL_BYTES, OBJECTS_MAX),
             floor: Floor::default(),
             objects: Vec::with_capacity(OBJECTS_MAX as usize),
@@ -208,6 +243,7 @@ impl Arena {
         };
         let cost = cost.expect("every row of ours is in the cost table").cost;
         let (directory, bench, objects) = (&self.directory, &mut self.bench, &mut self.objects);
+        let regions = &mut self.regions;
         let ours: Side<'_> = match row.ours {
             Ours::Step(step) => Side::new(u64::MAX, move |times| time_steps(bench, step, times)),
             Ours::Alloc(count) => Side::new(OBJECTS_MAX / u64::from(count), move |times| {
@@ -225,6 +261,13 @@ impl Arena {
                         objects.push(bench.alloc_init_link().expect("room for objects"));
                     }
                 })
+            }),
+            Ours::Region(step) => Side::new(u64::MAX, move |times| {
+                let begun = Instant::now();
+                for _ in 0..times {
+                    step(regions).expect("nothing is full or poisoned");
+                }
+                begun.elapsed()
             }),
             Ours::Create(bytes) => Side::new(1, move |_| time_create(directory, bytes)),
         };
@@ -247,10 +290,7 @@ impl Arena {
         Figure {
             row: row.name,
             ours_ns: ours.median_ns(),
-            peer: peer.as_ref().map(|_| match row.peer {
-                Operation::Persist { .. } => "libpmem",
-                _ => "libpmemobj",
-            }),
+            peer: peer.as_ref().map(|_| row.peer.name()),
             peer_ns: peer.as_ref().map(Side::median_ns),
             ratio: peer.as_ref().map(|peer| median_ratio(peer, ours)),
             ours_waits: cost.waits,

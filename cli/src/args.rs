@@ -1,12 +1,14 @@
 //! What can be typed.
 
+use std::path::Path;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use everline::engine::OpenOptions;
 use everline::layout::LayoutName;
 use everline::media::Domain;
 use everline::media::file::FileOptions;
+use everline_region::TargetConfig;
 
-use crate::verbs::{check, create, demo, destroy, doctor, grow, info, region, stats};
+use crate::verbs::{check, create, demo, destroy, doctor, grow, heap, info, region, stats};
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
                      5 locked, 6 durability policy unmet.";
@@ -84,11 +86,14 @@ impl Global {
         }
     }
 
-    /// What is taken for granted about a pool.
-    pub fn open(&self) -> OpenOptions {
-        OpenOptions {
+    /// The pool at `path`, with what is taken for granted about it.
+    pub fn target(&self, path: &Path) -> TargetConfig {
+        TargetConfig {
             layout: self.layout,
-            ..OpenOptions::default()
+            require: self.require.map(Domain::from),
+            assume_persistent: self.assume_persistent,
+            allow_foreign_fs: self.allow_foreign_fs,
+            ..TargetConfig::pmem(path)
         }
     }
 }
@@ -104,6 +109,8 @@ pub enum Verb {
     Info(info::Options),
     /// Space and log of a pool in numbers; changes no byte
     Stats(stats::Options),
+    /// What lies where in the heap, as lines or as a picture; changes no byte
+    Heap(heap::Options),
     /// Check everything in a pool; changes no byte
     Check(check::Options),
     /// Make a pool longer, with its contents as they are

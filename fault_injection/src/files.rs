@@ -31,6 +31,7 @@ mod data;
 mod directory;
 mod disk;
 mod explore;
+mod face;
 mod file;
 mod inode;
 mod name;
@@ -41,6 +42,7 @@ mod streams;
 
 pub use disk::CrashDisk;
 pub use explore::DiskRecording;
+pub use face::NewCrashFile;
 pub use file::{CrashFile, Metadata};
 pub use open::OpenOptions;
 pub use options::{DiskOptions, FileSystem};

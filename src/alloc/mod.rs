@@ -17,7 +17,8 @@
 //!     settled: until then a free of what takes its place would pass for a second free of it.
 //! H4  the last slab of the heap is lent to the log only, so that aborts and frees never lack space (I11). When the
 //!     pool grows, the new last slab takes over; the old one is as good as any other once the log has given it back.
-//! H5  space behind a slab is secured before the slab is handed out: a full device is `NoSpace`, never SIGBUS.
+//! H5  space behind a slab is secured before the slab is handed out: a full device is `NoSpace`, never SIGBUS. Behind a
+//!     sparse run it is secured by its owner, before his first store to each part.
 //! H6  what a transaction took and dropped again, after it logged images, stays taken until it has ended: an image may
 //!     be of those bytes, and an abort or a recovery restores it.
 //! Crash: an object is live if and only if the commit that allocated it is durable and none that freed it is.
@@ -26,6 +27,7 @@ mod bits;
 mod cache;
 mod check;
 mod error;
+mod extent;
 mod free;
 mod object;
 mod partial;
@@ -36,6 +38,7 @@ mod run;
 mod stats;
 
 pub use error::{AllocError, FreeError};
+pub use extent::{Extent, ExtentKind};
 #[cfg(feature = "std")]
 pub use repair::HeapRepair;
 #[cfg(feature = "std")]
@@ -59,6 +62,7 @@ use run::Run;
 pub struct Request {
     bytes: u64,
     align: u64,
+    sparse: bool,
 }
 
 impl Request {
@@ -67,12 +71,22 @@ impl Request {
         Request {
             bytes,
             align: if bytes >= FLUSH_LINE { FLUSH_LINE } else { 16 },
+            sparse: false,
         }
     }
 
     /// Another alignment, a power of two up to 4,096. A smaller one than the default wastes less.
     pub const fn with_align(self, align: u64) -> Self {
         Request { align, ..self }
+    }
+
+    /// Leaves the space behind a run of slabs to whoever stores there: he calls
+    /// [`Media::back`](crate::media::Media::back) for each range before his first store to it (H5).
+    pub const fn sparse(self) -> Self {
+        Request {
+            sparse: true,
+            ..self
+        }
     }
 
     /// Bytes asked for.

@@ -61,7 +61,7 @@ enum Sized {
 impl Heap {
     #[inline]
     fn size<M: Media>(&self, pool: &Pool<M>, request: &Request) -> Result<Sized, AllocError> {
-        let Request { bytes, align } = *request;
+        let Request { bytes, align, .. } = *request;
         if bytes == 0 {
             return Err(AllocError::ZeroSize);
         }
@@ -140,8 +140,13 @@ impl Heap {
         staged_at: u64,
         request: &Request,
     ) -> Result<Run, AllocError> {
+        let reach = if request.sparse {
+            Reach::Sparse
+        } else {
+            Reach::Free
+        };
         let mut state = self.state.lock();
-        self.take_run(pool, &mut state, slabs, holder, staged_at, Reach::Free)?
+        self.take_run(pool, &mut state, slabs, holder, staged_at, reach)?
             .ok_or(AllocError::NoSpace {
                 bytes: request.bytes,
             })

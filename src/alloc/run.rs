@@ -35,6 +35,8 @@ pub(crate) enum Holder {
 pub(super) enum Reach {
     /// Free slabs but the last (H4).
     Free,
+    /// The same; whoever stores to the run secures the space behind what he stores to (H5).
+    Sparse,
     /// The last slab too: for the log.
     Reserve,
 }
@@ -192,10 +194,10 @@ impl Heap {
             SlabShape::RESERVED_SLABS
         };
         let end = geometry.slab_count().saturating_sub(kept_back);
-        let start = if reach == Reach::Free {
-            state.first_free
-        } else {
+        let start = if reach == Reach::Reserve {
             0
+        } else {
+            state.first_free
         };
         let (mut first, mut found) = (start, 0);
         let mut slab = start;
@@ -217,7 +219,7 @@ impl Heap {
             }
             slab += 1;
         }
-        if reach == Reach::Free {
+        if reach != Reach::Reserve {
             state.first_free = lowest_free.unwrap_or(slab);
         }
         if found < count {
@@ -229,7 +231,7 @@ impl Heap {
             holder,
             staged_at,
         };
-        secure_space(pool, &run)?;
+        secure_space(pool, &run, reach != Reach::Sparse)?;
         state.runs.push(run).map_err(|_full| AllocError::TooMany)?;
         Ok(Some(run))
     }
@@ -307,13 +309,15 @@ impl Heap {
     }
 }
 
-fn secure_space<M: Media>(pool: &Pool<M>, run: &Run) -> Result<(), AllocError> {
+fn secure_space<M: Media>(pool: &Pool<M>, run: &Run, whole: bool) -> Result<(), AllocError> {
     let (media, geometry) = (pool.media(), &pool.geometry());
     let last = run.first + run.count - 1;
     let through = |from: ByteOffset, to: ByteOffset| {
         ByteRange::at(from.get(), to.get() + 8 - from.get()).unwrap_or_default()
     };
-    media.back(run.range(geometry))?;
+    if whole {
+        media.back(run.range(geometry))?;
+    }
     media.back(through(
         geometry.entry_at(run.first),
         geometry.entry_at(run.first),

@@ -1,6 +1,7 @@
 //! What the heap holds, exactly, from the media's own bits.
 
 use super::Heap;
+use super::extent::live_in;
 use super::run::{entry, is_head, is_used};
 use crate::layout::{Corrupt, MapEntryKind, SlabHeader, SlabShape};
 use crate::media::Media;
@@ -156,15 +157,7 @@ impl Heap {
                     free_run = 0;
                 }
                 Some((MapEntryKind::Slab { .. }, shape)) => {
-                    let slab_at = geometry.slab_at(slab);
-                    let live: u32 = (0..shape.bitmap_words)
-                        .map(|word| {
-                            let bits = pool
-                                .media()
-                                .load64(SlabHeader::bitmap_word_at(slab_at, word));
-                            (bits & shape.valid_bits(word)).count_ones()
-                        })
-                        .sum();
+                    let live = live_in(pool, slab, &shape);
                     if live == 0 {
                         free_slab();
                     } else {

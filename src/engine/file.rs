@@ -62,14 +62,14 @@ pub struct Opened {
     pub recovery: Duration,
 }
 
-fn create_error(path: &Path, error: CreateError<Errno>) -> FileEngineError {
+pub(super) fn create_error(path: &Path, error: CreateError<Errno>) -> FileEngineError {
     FileEngineError::Create {
         path: std::format!("{}", path.display()),
         error,
     }
 }
 
-fn open_error(path: &Path, error: OpenError<Errno>) -> FileEngineError {
+pub(super) fn open_error(path: &Path, error: OpenError<Errno>) -> FileEngineError {
     FileEngineError::Open {
         path: std::format!("{}", path.display()),
         error,
@@ -141,7 +141,7 @@ pub fn open_file_read_only(
     )
 }
 
-fn open_media<M: crate::media::Media<SyncError = Errno>>(
+pub(super) fn open_media<M: crate::media::Media<SyncError = Errno>>(
     media: M,
     path: &Path,
     options: &OpenOptions,

@@ -38,6 +38,8 @@ mod check;
 mod create;
 #[cfg(all(feature = "std", unix, not(loom)))]
 mod file;
+#[cfg(all(feature = "std", unix, not(loom)))]
+mod io;
 mod open;
 #[cfg(feature = "std")]
 mod repair;
@@ -53,6 +55,8 @@ pub use file::{
     FileConfig, FileEngine, FileEngineError, Opened, PrivateEngine, create_file, destroy_file,
     open_file, open_file_read_only,
 };
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub use io::{IoConfig, IoEngine, create_io, open_io, open_io_read_only};
 pub use open::OpenOptions;
 #[cfg(feature = "std")]
 pub use repair::{Finding, Repair, RepairError, RepairPlan, apply, plan};
@@ -60,7 +64,7 @@ pub use report::{OpenReport, PoolStats};
 
 use core::ops::Deref;
 
-use crate::alloc::LiveObject;
+use crate::alloc::{Extent, LiveObject};
 use crate::layout::Corrupt;
 use crate::media::Media;
 use crate::tx::{Manager, TxError};
@@ -98,6 +102,12 @@ impl<M: Media> Engine<M> {
     /// Visits every live object in order of place. Errors: metadata that cannot be right.
     pub fn for_each_live(&self, visit: impl FnMut(LiveObject)) -> Result<(), Corrupt> {
         self.heap().for_each_live(self.pool(), visit)
+    }
+
+    /// Visits the whole heap as extents in order of place: free, slabs of one class, huge objects. Errors: metadata that
+    /// cannot be right. Cost: reads the slab map and every bitmap in use.
+    pub fn for_each_extent(&self, visit: impl FnMut(Extent)) -> Result<(), Corrupt> {
+        self.heap().for_each_extent(self.pool(), visit)
     }
 
     /// Checkpoints until the log is empty, and gives the medium back: the next open replays nothing.

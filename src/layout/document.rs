@@ -17,11 +17,13 @@ pub fn format_document() -> String {
         SlabHeader::TABLE,
         DirectoryRoot::TABLE,
         DirectoryEntry::TABLE,
+        RegionTail::TABLE,
     ] {
         text.push_str(&struct_section(&table));
     }
     text.push_str(OPS);
     text.push_str(MAP);
+    text.push_str(REGION_WORDS);
     text.push_str(&class_section());
     text.push_str(&geometry_section());
     text
@@ -133,6 +135,19 @@ const MAP: &str = "
 Bits 0-7 kind (1 slab, 2 huge), bits 8-15 class, bits 16-47 slabs in the run, bits 48-63 check: CRC-32C of the low 48
 bits (as 8 bytes) and the slab's number (8 bytes), its two halves combined by exclusive or. An entry means something
 only where the slab's bits in both bitmaps are set.
+";
+
+const REGION_WORDS: &str = "
+## Words of a region's map or table (8 bytes)
+
+Word i of the map of written chunks: bits 0-31 are chunks 32 i to 32 i + 31, 1 where the chunk's bytes are the region's own;
+where 0 the chunk reads zero. Bits 32-63 check: CRC-32 (IEEE) of pool id, slot (4 bytes), the bits (4 bytes), a zero byte and
+i (8 bytes). A word without a bit is zero.
+
+Word i of the table of a checked region speaks of bytes 4096 i to 4096 i + 4095: bits 0-1 kind (0 never written, the whole
+word is zero; 1 sealed; 2 unsealed), bits 32-63 CRC-32 (IEEE) of the chunk's bytes up to the region's end where sealed, else
+zero, bits 2-31 check: the upper 30 bits of the CRC-32 (IEEE) of pool id, slot (4 bytes), bits 32-63 of the word (4 bytes), the
+kind (1 byte) and i (8 bytes).
 ";
 
 const LIMITS: &str = "

@@ -19,6 +19,7 @@ mod field;
 mod gaps;
 mod geometry;
 mod record;
+mod region;
 mod shared;
 mod slab;
 mod slot;
@@ -26,8 +27,8 @@ mod superblock;
 
 pub use corrupt::Corrupt;
 pub use directory::{
-    DIRECTORY_BLOCK_ENTRIES, DIRECTORY_BLOCKS_MAX, DIRECTORY_ENTRY_HEAD, DirectoryEntry,
-    DirectoryRoot, EntryState, REGION_NAME_BYTES_MAX,
+    DIRECTORY_BLOCK_ENTRIES, DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot, EntryState,
+    REGION_CHECKED, REGION_GROWABLE, REGION_WRITTEN,
 };
 #[cfg(feature = "alloc")]
 pub use document::format_document;
@@ -35,6 +36,10 @@ pub use field::{Field, Table};
 pub use geometry::{Geometry, GeometryError};
 pub use record::{
     Op, OpKind, OpWord, RECORD_HEADER_BYTES, RECORD_UNIT, RecordHeader, RecordKind, VALUE_BYTES_MAX,
+};
+pub use region::{
+    ChunkSum, MapWord, REGION_ATTRIBUTES_BYTES_MAX, REGION_CHUNK_BYTES_MIN, REGION_CHUNKS_MAX,
+    REGION_NAME_BYTES_MAX, REGION_SUM_SHIFT, RegionTail, SumWord,
 };
 pub use shared::{RootSlot, Shared};
 pub use slab::{

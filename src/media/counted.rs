@@ -202,6 +202,9 @@ impl<M: Media> Media for Counted<M> {
     fn back(&self, range: ByteRange) -> Result<(), SpaceError> {
         self.inner.back(range)
     }
+    fn intact(&self) -> bool {
+        self.inner.intact()
+    }
     fn set_len(&self, len: ByteLen) -> Result<(), SpaceError> {
         self.inner.set_len(len)
     }

@@ -17,7 +17,13 @@ mod error;
 #[cfg(all(feature = "std", unix, not(loom)))]
 pub mod file;
 mod forward;
+#[cfg(all(feature = "std", unix, not(loom)))]
+mod group;
+#[cfg(all(feature = "std", unix, not(loom)))]
+pub mod io;
 mod mapped;
+#[cfg(feature = "alloc")]
+pub mod preserve;
 #[cfg(feature = "alloc")]
 mod ram;
 
@@ -105,6 +111,13 @@ pub trait Media {
     /// Stores `byte` to every byte of `range` with ordinary stores.
     fn fill(&self, range: ByteRange, byte: u8);
 
+    /// Where the bytes of `range` lie in this process's memory, as long as the medium lives and keeps its length; `None`
+    /// where they do not lie there as they are.
+    fn address(&self, range: ByteRange) -> Option<*const u8> {
+        let _ = range;
+        None
+    }
+
     /// Starts write-back of `lines`; durable after the next fence of this thread.
     fn flush(&self, lines: LineRange);
 
@@ -129,6 +142,12 @@ pub trait Media {
             return Ok(());
         }
         Err(SpaceError::Unsupported)
+    }
+
+    /// Whether every byte read so far was the medium's own: `false` for good once zeros stood in for bytes that could
+    /// not be read. Whoever is about to believe what it read, and does not fence, asks this first.
+    fn intact(&self) -> bool {
+        true
     }
 
     /// Makes bytes that are visible also durable at this thread's next fence, even where an earlier sync of
@@ -170,6 +189,7 @@ impl<M: Media> Media for &M {
         drain();
         back(range: ByteRange) -> Result<(), SpaceError>;
         set_len(len: ByteLen) -> Result<(), SpaceError>;
+        intact() -> bool;
         reaffirm(range: ByteRange);
     }
 

@@ -22,6 +22,7 @@ impl Features {
     const AVX2: u8 = 1 << 4;
     const CRC32: u8 = 1 << 5;
     const CARRYLESS: u8 = 1 << 6;
+    const AVX512: u8 = 1 << 7;
 
     /// The abilities of this CPU.
     #[inline(always)]
@@ -48,6 +49,12 @@ impl Features {
     #[inline(always)]
     pub fn avx2(self) -> bool {
         self.0 & Self::AVX2 != 0
+    }
+
+    /// AVX-512 (foundation), and the system saves its registers.
+    #[inline(always)]
+    pub fn avx512(self) -> bool {
+        self.0 & Self::AVX512 != 0
     }
 
     /// The CRC32 instruction of SSE4.2.
@@ -81,16 +88,20 @@ fn probe() -> Features {
         0
     };
     let has = |register: u32, bit: u32| (register >> bit) & 1 != 0;
-    let system_saves_ymm = has(leaf1.ecx, 27) && has(leaf1.ecx, 28) && {
+    let saved = if has(leaf1.ecx, 27) && has(leaf1.ecx, 28) {
         // SAFETY: bit 27 (OSXSAVE) says that XGETBV is enabled.
-        let saved = unsafe { xgetbv_0() };
-        saved & 0b110 == 0b110
+        unsafe { xgetbv_0() }
+    } else {
+        0
     };
+    // XCR0: SSE and AVX state; for AVX-512 the mask registers and all of the ZMM state, too.
+    let saves = |state: u32| saved & state == state;
     let bits = [
         (Features::CLFLUSH, has(leaf1.edx, 19)),
         (Features::CLFLUSHOPT, has(leaf7_ebx, 23)),
         (Features::CLWB, has(leaf7_ebx, 24)),
-        (Features::AVX2, has(leaf7_ebx, 5) && system_saves_ymm),
+        (Features::AVX2, has(leaf7_ebx, 5) && saves(0b110)),
+        (Features::AVX512, has(leaf7_ebx, 16) && saves(0b1110_0110)),
         (Features::CRC32, has(leaf1.ecx, 20)),
         (Features::CARRYLESS, has(leaf1.ecx, 1)),
     ];

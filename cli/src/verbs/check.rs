@@ -27,12 +27,12 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.path, global)?;
     let mut problems: Vec<(Option<u64>, String)> = Vec::new();
     // The open has mended it in its private copy; in the file it is as damaged as before.
-    let engine = pool.regions.engine();
-    if let Some(copy) = pool.opened.report.mended_copy {
+    let engine = pool.target.engine();
+    if let Some(copy) = pool.target.report().mended_copy {
         let at = Superblock::AT[copy & 1].get();
         problems.push((Some(at), "a superblock copy is damaged".to_string()));
     }
-    if let Some(slot) = pool.opened.report.recovery.mended_slot {
+    if let Some(slot) = pool.target.report().recovery.mended_slot {
         let at = engine.pool().geometry().slot_at(slot).get();
         let what = "a checkpoint slot is damaged, or a power cut tore it";
         problems.push((Some(at), what.to_string()));
@@ -41,15 +41,15 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let core =
         engine.check(|problem| problems.push((Some(problem.at.get()), problem.what.to_string())));
     let regions = pool
-        .regions
+        .target
         .check(|problem| problems.push((None, problem.to_string())));
-    pool.read_whole()?;
+    pool.target.still_whole()?;
     let code = match problems.len() {
         0 => Code::Ok,
         count if count == mended => Code::Repairable,
         _ => Code::Inconsistent,
     };
-    let recovery = pool.opened.report.recovery;
+    let recovery = pool.target.report().recovery;
     let mut lines = Lines::default();
     for (at, what) in problems.iter().take(LISTED_MAX) {
         match at {

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod destroy;
 pub mod doctor;
 pub mod grow;
+pub mod heap;
 pub mod info;
 pub mod region;
 pub mod stats;
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Create(options) => create::run(global, options),
         Verb::Info(options) => info::run(global, options),
         Verb::Stats(options) => stats::run(global, options),
+        Verb::Heap(options) => heap::run(global, options),
         Verb::Check(options) => check::run(global, options),
         Verb::Grow(options) => grow::run(global, options),
         Verb::Destroy(options) => destroy::run(global, options),

@@ -210,6 +210,21 @@ impl CrashDisk {
         Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
     }
 
+    /// Takes room for `len` bytes at `at`, all of it or none.
+    pub(super) fn take_space(&self, inode: u32, at: u64, len: u64) -> io::Result<()> {
+        let layout = self.layout();
+        let mut mount = self.mount();
+        let sectors = at / layout.sector..(at + len).div_ceil(layout.sector);
+        let words = sectors.map(|number| layout.sector_word(inode, number).get());
+        let missing: Vec<u64> = words.filter(|word| !mount.used.contains(word)).collect();
+        if let Some(left) = mount.space {
+            let after = left.checked_sub(missing.len() as u64);
+            mount.space = Some(after.ok_or(io::ErrorKind::StorageFull)?);
+        }
+        mount.used.extend(missing);
+        Ok(())
+    }
+
     /// As much of `bytes` as there is room for; takes the room.
     fn with_space<'b>(&self, inode: u32, at: u64, bytes: &'b [u8]) -> io::Result<&'b [u8]> {
         let layout = self.layout();

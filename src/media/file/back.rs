@@ -30,7 +30,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What is known to be allocated.
 #[derive(Debug)]
-pub(super) struct Backing {
+pub(in crate::media) struct Backing {
     chunks: Vec<AtomicU64>,
     /// Held while chunks are allocated and while the file's length changes.
     slow: Mutex<()>,
@@ -40,7 +40,7 @@ pub(super) struct Backing {
 
 impl Backing {
     /// Nothing is known of a file that may grow to `capacity`.
-    pub(super) fn new(capacity: ByteLen) -> Self {
+    pub(in crate::media) fn new(capacity: ByteLen) -> Self {
         let words = capacity.get().div_ceil(CHUNK).div_ceil(64);
         Backing {
             chunks: (0..words).map(|_| AtomicU64::new(0)).collect(),
@@ -50,7 +50,7 @@ impl Backing {
     }
 
     /// The right to allocate and to change the length.
-    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
+    pub(in crate::media) fn hold(&self) -> MutexGuard<'_, ()> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,19 +67,19 @@ impl Backing {
 
     /// Whether nothing has to be asked for `range`; one load for a range within a chunk.
     #[inline]
-    pub(super) fn is_backed(&self, range: ByteRange) -> bool {
+    pub(in crate::media) fn is_backed(&self, range: ByteRange) -> bool {
         range.is_empty() || chunks_of(range).all(|chunk| self.is_set(chunk))
     }
 
     /// Notes that the chunks of `range`, whole or up to the file's end, are allocated (B1).
-    pub(super) fn note(&self, range: ByteRange) {
+    pub(in crate::media) fn note(&self, range: ByteRange) {
         for (word, bit) in chunks_of(range).filter_map(|chunk| self.bit(chunk)) {
             word.fetch_or(bit, Ordering::Release); // Release pairs with the acquire in `is_set`
         }
     }
 
     /// Forgets the chunk that holds the old end of a file that has grown: it is not whole any more.
-    pub(super) fn forget_end(&self, old_len: ByteLen) {
+    pub(in crate::media) fn forget_end(&self, old_len: ByteLen) {
         if let Some((word, bit)) = self.bit(old_len.get() / CHUNK) {
             word.fetch_and(!bit, Ordering::Relaxed); // Relaxed: the caller holds `slow` and publishes the length later
         }
@@ -87,22 +87,22 @@ impl Backing {
     }
 
     /// Allocates what stands behind `range`, which is not empty and lies in the file of `len` bytes; the caller
-    /// holds `slow`. What was asked for comes first, so that the rest of its chunks never takes its place.
-    pub(super) fn allocate(
+    /// holds `slow`. `allocate` asks the operating system. What was asked for comes first, so that the rest of its chunks never takes its place.
+    pub(in crate::media) fn allocate(
         &self,
-        file: &File,
         range: ByteRange,
         len: ByteLen,
+        allocate: impl Fn(ByteRange) -> Result<(), SpaceError>,
     ) -> Result<(), SpaceError> {
         if self.is_backed(range) {
             return Ok(()); // somebody was faster
         }
-        allocate_or_fill(file, widened(range, sys::page_bytes(), len))?;
+        allocate(widened(range, sys::page_bytes(), len))?;
         if self.tight.load(Ordering::Relaxed) {
             return Ok(()); // Relaxed: a hint
         }
         let batch = widened(range, CHUNK, len);
-        match allocate_or_fill(file, batch) {
+        match allocate(batch) {
             Ok(()) => self.note(batch),
             Err(_) => self.tight.store(true, Ordering::Relaxed), // Relaxed: a hint
         }
@@ -133,7 +133,8 @@ fn widened(range: ByteRange, unit: u64, len: ByteLen) -> ByteRange {
     ByteRange::at(start, end - start).expect("lies in the file")
 }
 
-fn allocate_or_fill(file: &File, range: ByteRange) -> Result<(), SpaceError> {
+/// Allocates `range` of `file`, writing zeros into its holes where there is no fallocate.
+pub(super) fn allocate_or_fill(file: &File, range: ByteRange) -> Result<(), SpaceError> {
     match sys::allocate(file, range.start().get(), range.len().get()) {
         Err(Errno(libc::EOPNOTSUPP)) => fill_holes(file, range).map_err(space_error),
         answer => answer.map_err(space_error),
@@ -201,12 +202,16 @@ mod tests {
         let backing = Backing::new(len);
         let across = range(MIB - 10, 20);
         assert!(!backing.is_backed(across));
-        backing.allocate(&file, across, len).expect("there is room");
+        backing
+            .allocate(across, len, |range| allocate_or_fill(&file, range))
+            .expect("there is room");
         assert!(backing.is_backed(range(0, 2 * MIB)));
         assert!(!backing.is_backed(range(0, 2 * MIB + 1)));
         assert!(allocated(&file) >= 2 * MIB);
         let tail = range(3 * MIB, 5000);
-        backing.allocate(&file, tail, len).expect("there is room");
+        backing
+            .allocate(tail, len, |range| allocate_or_fill(&file, range))
+            .expect("there is room");
         assert!(backing.is_backed(tail));
         assert_eq!(file.metadata().expect("open").len(), len.get());
         backing.forget_end(len);

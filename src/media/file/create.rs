@@ -74,7 +74,7 @@ impl FileMedia {
 }
 
 /// Refuses a foreign file system before any directory is made in it.
-fn admit_above(path: &Path, options: &FileOptions) -> Result<(), FileError> {
+pub(super) fn admit_above(path: &Path, options: &FileOptions) -> Result<(), FileError> {
     let above = names::nearest_directory(names::parent(path));
     let directory = File::open(&above).map_err(FileError::io("open", &above))?;
     let survey = probe::survey(&directory, &above, options.assume_persistent)?;

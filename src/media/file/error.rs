@@ -137,7 +137,7 @@ pub enum FileError {
 
 impl FileError {
     /// The error for `errno` from `operation` on `path`.
-    pub(super) fn from_errno(operation: &'static str, path: &Path, errno: Errno) -> Self {
+    pub fn from_errno(operation: &'static str, path: &Path, errno: Errno) -> Self {
         let path = path.to_path_buf();
         match errno.0 {
             libc::ENOENT => FileError::NotFound { path },
@@ -167,7 +167,7 @@ impl FileError {
     }
 
     /// As [`FileError::io`], for what concerns space.
-    pub(super) fn space(operation: &'static str, path: &Path) -> impl FnOnce(SpaceError) -> Self {
+    pub fn space(operation: &'static str, path: &Path) -> impl FnOnce(SpaceError) -> Self {
         move |error| {
             let errno = match error {
                 SpaceError::NoSpace => Errno(libc::ENOSPC),
@@ -179,13 +179,24 @@ impl FileError {
     }
 }
 
-/// The number behind an error of std; an error without one counts as an I/O error.
-pub(super) fn errno_of(error: &io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(libc::EIO))
+/// The number behind an error of std; one without a number gets its kind's, or counts as an I/O error.
+pub fn errno_of(error: &io::Error) -> Errno {
+    let of_its_kind = match error.kind() {
+        io::ErrorKind::NotFound => libc::ENOENT,
+        io::ErrorKind::AlreadyExists => libc::EEXIST,
+        io::ErrorKind::PermissionDenied => libc::EACCES,
+        io::ErrorKind::StorageFull => libc::ENOSPC,
+        io::ErrorKind::NotADirectory => libc::ENOTDIR,
+        io::ErrorKind::IsADirectory => libc::EISDIR,
+        io::ErrorKind::DirectoryNotEmpty => libc::ENOTEMPTY,
+        io::ErrorKind::FileTooLarge => libc::EFBIG,
+        _ => libc::EIO,
+    };
+    Errno(error.raw_os_error().unwrap_or(of_its_kind))
 }
 
 /// What an error number means for space.
-pub(super) fn space_error(errno: Errno) -> SpaceError {
+pub fn space_error(errno: Errno) -> SpaceError {
     match errno.0 {
         libc::ENOSPC | libc::EDQUOT => SpaceError::NoSpace,
         _ => SpaceError::Io(errno),

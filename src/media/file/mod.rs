@@ -8,9 +8,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `open.rs`, `create.rs`, `private.rs` | the ways to a medium; `lock.rs`, `names.rs`, `temporary.rs` serve them |
+//! | `local.rs` | files and their directory for explicit input and output, [`crate::media::io`] |
 //! | `map.rs`, `grow.rs`, `back.rs` | addresses, length, space |
-//! | `fence.rs`, `runs.rs` | the shared sync |
-//! | `probe.rs`, `place.rs`, `plan.rs` | what a place gives: gathered, parsed, decided |
+//! //! | `probe.rs`, `place.rs`, `plan.rs` | what a place gives: gathered, parsed, decided |
 //! | `sigbus.rs` | optional: errors instead of SIGBUS |
 //! | `sys.rs` | system calls |
 //!
@@ -21,11 +21,11 @@
 //! V5  a file is whole or absent after `create`, and unchanged by an `open` that fails.
 //! Crash: V1 for the bytes; lengths and names are durable when the call that makes them returns.
 
-mod back;
+pub(in crate::media) mod back;
 mod create;
 mod error;
-mod fence;
 mod grow;
+mod local;
 mod lock;
 mod map;
 mod names;
@@ -34,13 +34,13 @@ mod place;
 mod plan;
 mod private;
 mod probe;
-mod runs;
 pub mod sigbus;
 mod sys;
 mod temporary;
 
 pub use create::Unpublished;
-pub use error::FileError;
+pub use error::{FileError, errno_of, space_error};
+pub use local::{LocalDisk, LocalFile, NewLocalFile};
 pub use names::resolve;
 pub use open::destroy;
 pub use private::PrivateMedia;
@@ -52,14 +52,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::media::forward::forward_accesses;
+use crate::media::group::{Batch, PageRun, SyncGroup};
 use crate::media::{Checksum, Domain, Errno, Mapped, Media, SpaceError};
 use crate::sync::{AtomicBool, Ordering};
 use crate::units::{ByteLen, ByteOffset, ByteRange, FAIL_ATOMIC, LineRange, round_down, round_up};
 use back::Backing;
-use fence::SyncGroup;
 use lock::Locked;
 use map::Mapping;
-use runs::{Batch, PageRun};
 use sigbus::Watch;
 
 /// How a file is opened or made. The default is a durable local file with room to grow.
@@ -285,7 +284,12 @@ impl Media for FileMedia {
             "backing of {range} leaves a medium of {len}"
         );
         self.check_uncut()?; // or the allocation would make the file longer again
-        self.space.allocate(&self.file, range, len)
+        let allocate = |range| back::allocate_or_fill(&self.file, range);
+        self.space.allocate(range, len, allocate)
+    }
+
+    fn intact(&self) -> bool {
+        !self.watch.is_lost()
     }
 
     /// Growth up to the reserved addresses; beyond them and downwards it is [`SpaceError::Unsupported`].

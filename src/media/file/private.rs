@@ -79,6 +79,10 @@ impl Media for PrivateMedia {
         Ok(())
     }
 
+    fn intact(&self) -> bool {
+        !self.watch.is_lost()
+    }
+
     fn set_len(&self, _len: ByteLen) -> Result<(), SpaceError> {
         Err(SpaceError::Unsupported)
     }

@@ -1,12 +1,11 @@
 //! Changes of the directory: several of them in one transaction, or one by itself.
 
-use everline::layout::REGION_NAME_BYTES_MAX;
+use everline::layout::{REGION_ATTRIBUTES_BYTES_MAX, REGION_NAME_BYTES_MAX};
 use everline::media::Media;
 use everline::tx::{Receipt, Tx};
-use everline::units::ByteRange;
 
-use crate::directory::Found;
-use crate::stage::{Changes, fill, insert, make, remove, replace, store};
+use crate::directory::Tail;
+use crate::stage::{Changes, Made, insert, remove, replace};
 use crate::{RegionError, RegionId, Regions};
 
 /// How a region is made.
@@ -14,14 +13,22 @@ use crate::{RegionError, RegionId, Regions};
 pub struct RegionOptions<'n> {
     /// Its name: 1 to 255 bytes without control characters, unlike every other region's.
     pub name: Option<&'n str>,
-    /// Alignment of its block in the pool, a power of two up to 4,096; a flush line by default.
+    /// Alignment of its block in the pool, a power of two up to 4,096; a flush line by default. It stays wherever the
+    /// block moves.
     pub align: Option<u64>,
+    /// Whether it grows with its writes: its length is the highest end of any.
+    pub growable: bool,
+    /// Whether each 4 KiB of it have a checksum, so that [`Regions::scrub`] can tell what was changed behind its back.
+    pub checked: bool,
+    /// A few bytes that say what it is: at most 1,024.
+    pub attributes: Option<&'n [u8]>,
 }
 
 /// Changes of the directory in one transaction: all of them survive a crash, or none. Dropping it aborts it.
 ///
 /// It takes a lane, and with the first change the directory's lock, until it ends: from the thread that holds it,
-/// call no other operation of these [`Regions`] that looks names up, lists, checks or changes anything.
+/// call no other operation of these [`Regions`] that looks names up, lists, checks, writes or changes anything.
+/// A region that it has changed is held until it ends: whoever reads or writes it waits, and that thread must not.
 /// An operation that fails leaves the batch as it was before.
 #[must_use = "a batch that is dropped is aborted"]
 pub struct Batch<'r, M: Media> {
@@ -36,12 +43,8 @@ impl<M: Media> Regions<M> {
     pub fn batch(&self) -> Result<Batch<'_, M>, RegionError<M::SyncError>> {
         Ok(Batch {
             regions: self,
-            tx: Some(self.engine().begin()?),
-            changes: Changes {
-                index: None,
-                steps: Vec::new(),
-                slots: Vec::new(),
-            },
+            tx: Some(self.begin()?),
+            changes: Changes::new(),
         })
     }
 
@@ -58,6 +61,15 @@ impl<M: Media> Regions<M> {
 }
 
 impl<'r, M: Media> Batch<'r, M> {
+    /// Takes the directory's lock now.
+    pub(crate) fn lock(&mut self) {
+        self.changes.lock(self.regions);
+    }
+
+    pub(crate) fn regions(&self) -> &'r Regions<M> {
+        self.regions
+    }
+
     /// The transaction, for operations of others that are to be atomic with the batch.
     pub fn tx(&mut self) -> &mut Tx<'r, M> {
         match &mut self.tx {
@@ -72,10 +84,10 @@ impl<'r, M: Media> Batch<'r, M> {
         len: u64,
         options: &RegionOptions<'_>,
     ) -> Result<RegionId, RegionError<M::SyncError>> {
-        if len == 0 {
+        if len == 0 && !options.growable {
             return Err(RegionError::InvalidSize);
         }
-        self.add(len, options, |tx, block| Ok(tx.zero_fresh(block)?))
+        self.add(options, |tx| Made::blank(tx, len, options))
     }
 
     /// As [`Regions::create_with`]; valid once the batch is committed.
@@ -84,41 +96,56 @@ impl<'r, M: Media> Batch<'r, M> {
         data: &[u8],
         options: &RegionOptions<'_>,
     ) -> Result<RegionId, RegionError<M::SyncError>> {
-        self.add(data.len() as u64, options, |tx, block| {
-            fill(tx, block, data)
-        })
+        let id = self.add(options, |tx| {
+            Made::filled(tx, data.len() as u64, options, |tx, at| {
+                Ok(tx.write_beside(at, data)?)
+            })
+        })?;
+        self.changes.tally.write(data.len() as u64);
+        Ok(id)
     }
 
-    fn add(
+    /// A region whose block `make` makes.
+    pub(crate) fn add(
         &mut self,
-        len: u64,
         options: &RegionOptions<'_>,
-        fill: impl FnOnce(&mut Tx<'r, M>, ByteRange) -> Result<(), RegionError<M::SyncError>>,
+        make: impl FnOnce(&mut Tx<'r, M>) -> Result<Made, RegionError<M::SyncError>>,
     ) -> Result<RegionId, RegionError<M::SyncError>> {
         if let Some(name) = options.name {
             check_name(name)?;
         }
-        let align = check_align(options.align)?;
+        check_align(options.align)?;
+        check_attributes(options.attributes.unwrap_or_default())?;
         self.member(|regions, tx, changes| {
-            let made = make(tx, len, align, fill)?;
+            let made = make(tx)?;
             let index = changes.open(regions, tx)?;
             if let Some(name) = options.name {
                 index.refuse_taken(name)?;
             }
-            insert(regions, tx, changes, &made, options.name)
+            changes.tally.creates += 1;
+            insert(regions, tx, changes, &made, options)
         })
     }
 
     /// As [`Regions::put`]; valid once the batch is committed.
     pub fn put(&mut self, name: &str, data: &[u8]) -> Result<RegionId, RegionError<M::SyncError>> {
         check_name(name)?;
+        let options = RegionOptions {
+            name: Some(name),
+            ..RegionOptions::default()
+        };
         self.member(|regions, tx, changes| {
-            let made = make(tx, data.len() as u64, None, |tx, block| {
-                fill(tx, block, data)
+            let made = Made::filled(tx, data.len() as u64, &options, |tx, at| {
+                Ok(tx.write_beside(at, data)?)
             })?;
+            changes.tally.creates += 1;
+            changes.tally.write(data.len() as u64);
             match changes.open(regions, tx)?.slot_of(name) {
-                None => insert(regions, tx, changes, &made, Some(name)),
-                Some(slot) => replace(regions, tx, changes, slot, &made, name),
+                None => insert(regions, tx, changes, &made, &options),
+                Some(slot) => {
+                    changes.tally.destroys += 1;
+                    replace(regions, tx, changes, slot, &made, &options)
+                }
             }
         })
     }
@@ -126,19 +153,44 @@ impl<'r, M: Media> Batch<'r, M> {
     /// As [`Regions::rename`]; others see it once the batch is committed.
     pub fn rename(&mut self, id: RegionId, new: &str) -> Result<(), RegionError<M::SyncError>> {
         check_name(new)?;
+        self.set_name(id, new)
+    }
+
+    /// As [`Regions::unname`]; others see it once the batch is committed.
+    pub fn unname(&mut self, id: RegionId) -> Result<(), RegionError<M::SyncError>> {
+        self.set_name(id, "")
+    }
+
+    fn set_name(&mut self, id: RegionId, new: &str) -> Result<(), RegionError<M::SyncError>> {
         let parts = self.regions.parts(id)?;
         self.member(|regions, tx, changes| {
-            let index = changes.open(regions, tx)?;
-            let Found { at, mut entry } = regions.find(tx, id, parts)?;
-            if entry.name() == new.as_bytes() {
+            changes.open(regions, tx)?;
+            let mut found = changes.find(regions, tx, id, parts)?;
+            let tail = Tail::read(tx, parts.slot, &found.entry)?;
+            if tail.name() == new {
                 return Ok(());
             }
-            index.refuse_taken(new)?;
-            let old = String::from_utf8_lossy(entry.name()).into_owned();
-            entry.set_name(new.as_bytes());
-            store(tx, changes, parts.slot, Found { at, entry })?;
-            changes.rename(&old, new, parts.slot);
+            changes.open(regions, tx)?.refuse_taken(new)?;
+            found.stage_tail(tx, parts.slot, new, tail.attributes())?;
+            found.stage(tx, parts.slot)?;
+            changes.rename(tail.name(), new, parts.slot);
             Ok(())
+        })
+    }
+
+    /// As [`Regions::set_attributes`]; others see it once the batch is committed.
+    pub fn set_attributes(
+        &mut self,
+        id: RegionId,
+        attributes: &[u8],
+    ) -> Result<(), RegionError<M::SyncError>> {
+        check_attributes(attributes)?;
+        let parts = self.regions.parts(id)?;
+        self.member(|regions, tx, changes| {
+            let mut found = changes.find(regions, tx, id, parts)?;
+            let tail = Tail::read(tx, parts.slot, &found.entry)?;
+            found.stage_tail(tx, parts.slot, tail.name(), attributes)?;
+            found.stage(tx, parts.slot)
         })
     }
 
@@ -146,9 +198,9 @@ impl<'r, M: Media> Batch<'r, M> {
     pub fn destroy(&mut self, id: RegionId) -> Result<(), RegionError<M::SyncError>> {
         let parts = self.regions.parts(id)?;
         self.member(|regions, tx, changes| {
-            changes.lock(regions);
-            let found = regions.find(tx, id, parts)?;
-            remove(tx, changes, parts.slot, &found)
+            let found = changes.find(regions, tx, id, parts)?;
+            changes.tally.destroys += 1;
+            remove(regions, tx, changes, parts.slot, &found)
         })
     }
 
@@ -160,14 +212,24 @@ impl<'r, M: Media> Batch<'r, M> {
         let Some(tx) = self.tx.take() else {
             unreachable!("taken out only here, in abort and in drop")
         };
-        // keeps R5: nobody reads an entry while it changes, and nobody is inside a block that is being freed
-        let gates = self.regions.close_gates(&self.changes.slots);
         let outcome = tx.commit();
-        drop(gates);
         if outcome.is_ok() {
             self.changes.steps.clear();
         }
-        Ok(outcome?)
+        // keeps R5: nobody was inside a region while its entry changed, or its block was freed
+        for state in self.changes.held.values_mut() {
+            **state = None;
+        }
+        let receipt = outcome?;
+        self.regions.counters.add_all(&self.changes.tally);
+        for slot in &self.changes.logged {
+            // keeps R6
+            self.regions
+                .slots()
+                .get_or_make(*slot)
+                .note_logged(receipt.timestamp);
+        }
+        Ok(receipt)
     }
 
     /// Ends the batch with the old state. Errors and cost: as of [`Tx::abort`].
@@ -177,7 +239,7 @@ impl<'r, M: Media> Batch<'r, M> {
     }
 
     /// One operation: whole, or without a trace in the batch.
-    fn member<R>(
+    pub(crate) fn member<R>(
         &mut self,
         work: impl FnOnce(
             &'r Regions<M>,
@@ -189,11 +251,11 @@ impl<'r, M: Media> Batch<'r, M> {
         let Some(tx) = &mut self.tx else {
             unreachable!("taken out only when the batch ends")
         };
-        let (steps, slots) = (changes.steps.len(), changes.slots.len());
+        let (steps, tally) = (changes.steps.len(), changes.tally);
         let outcome = tx.member(|tx| work(regions, tx, changes));
         if outcome.is_err() {
             changes.roll_back(steps);
-            changes.slots.truncate(slots);
+            changes.tally = tally;
         }
         outcome
     }
@@ -210,7 +272,7 @@ impl<M: Media> Drop for Batch<'_, M> {
 impl<M: Media> std::fmt::Debug for Batch<'_, M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Batch")
-            .field("slots", &self.changes.slots)
+            .field("held", &self.changes.held.len())
             .finish_non_exhaustive()
     }
 }
@@ -234,13 +296,23 @@ fn check_name<E: std::error::Error + 'static>(name: &str) -> Result<(), RegionEr
     }
 }
 
-fn check_align<E: std::error::Error + 'static>(
-    align: Option<u64>,
-) -> Result<Option<u64>, RegionError<E>> {
+fn check_align<E: std::error::Error + 'static>(align: Option<u64>) -> Result<(), RegionError<E>> {
     match align {
         Some(align) if !align.is_power_of_two() || align > 4096 => {
             Err(RegionError::BadAlign { align })
         }
-        align => Ok(align),
+        _ => Ok(()),
+    }
+}
+
+fn check_attributes<E: std::error::Error + 'static>(
+    attributes: &[u8],
+) -> Result<(), RegionError<E>> {
+    match attributes.len() {
+        ..=REGION_ATTRIBUTES_BYTES_MAX => Ok(()),
+        len => Err(RegionError::AttributesTooLong {
+            len,
+            max: REGION_ATTRIBUTES_BYTES_MAX,
+        }),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use everline::layout::{Corrupt, EntryState, RootSlot};
+use everline::layout::{Corrupt, RootSlot};
 use everline::media::Media;
-use everline::units::{ByteLen, ByteOffset, ByteRange};
+use everline::units::{ByteOffset, ByteRange};
 
-use crate::directory::{self, Found, block_bytes};
+use crate::chunks::{self, Chunks, Grid, map_bytes};
+use crate::directory::{self, Found, Tail, block_bytes};
 use crate::{RegionError, RegionId, Regions};
 
 /// One thing that is not as it must be.
@@ -149,8 +150,10 @@ impl<M: Media> Regions<M> {
 
     fn check_entries<P: FnMut(RegionProblem)>(&self, walk: &mut Walk<P>) {
         let visited = directory::for_each(self.engine(), |slot, found| match found {
-            Ok(found) if found.entry.state() == Some(EntryState::Live) => {
-                self.check_region(walk, slot, &found);
+            Ok(found) if found.entry.is_live() => {
+                if let Err(error) = self.check_region(walk, slot, &found) {
+                    walk.refused(&error);
+                }
             }
             Ok(_) => {}
             Err(error) => walk.refused(&error),
@@ -160,25 +163,46 @@ impl<M: Media> Regions<M> {
         }
     }
 
-    fn check_region<P: FnMut(RegionProblem)>(&self, walk: &mut Walk<P>, slot: u32, found: &Found) {
-        let info = self.info_of(slot, found);
+    fn check_region<P: FnMut(RegionProblem)>(
+        &self,
+        walk: &mut Walk<P>,
+        slot: u32,
+        found: &Found,
+    ) -> Result<(), RegionError<M::SyncError>> {
+        let entry = &found.entry;
+        let id = self.id_of(slot, entry.generation.get());
         walk.report.regions += 1;
-        walk.report.bytes += info.len;
-        let range = ByteRange::new(info.at, ByteLen::new(info.capacity)).unwrap_or_default();
-        if info.capacity > 0 && !walk.reach(range) {
-            walk.tell(RegionProblem::BlockNotOwned { id: info.id, range });
+        walk.report.bytes += entry.len.get();
+        let (at, capacity) = entry.block();
+        let range = ByteRange::at(at, capacity).unwrap_or_default();
+        if capacity > 0 && !walk.reach(range) {
+            walk.tell(RegionProblem::BlockNotOwned { id, range });
         }
-        let Some(name) = info.name else {
-            return;
-        };
-        if let Some(first) = walk.names.insert(name.clone(), info.id) {
-            let second = info.id;
+        if entry.map().0 != 0 {
+            walk.reach_metadata(ByteOffset::new(entry.map().0), map_bytes(entry));
+        }
+        if entry.tail() != 0 {
+            walk.reach_metadata(ByteOffset::new(entry.tail()), 1);
+        }
+        if Chunks::read(self.engine(), slot, entry)? == Chunks::Sums {
+            for index in Grid::of(entry).indices(&(0..entry.len.get())) {
+                chunks::sum(self.engine(), slot, entry, index)?;
+            }
+        }
+        let tail = Tail::read(self.engine(), slot, entry)?;
+        let name = tail.name().to_owned();
+        if name.is_empty() {
+            return Ok(());
+        }
+        if let Some(first) = walk.names.insert(name.clone(), id) {
+            let second = id;
             walk.tell(RegionProblem::NameTwice {
                 name,
                 first,
                 second,
             });
         }
+        Ok(())
     }
 
     fn check_objects<P: FnMut(RegionProblem)>(&self, walk: &mut Walk<P>) {

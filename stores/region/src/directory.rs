@@ -2,14 +2,16 @@
 
 use everline::engine::Engine;
 use everline::layout::{
-    Corrupt, DIRECTORY_ENTRY_HEAD, DirectoryEntry, DirectoryRoot, EntryState, RootSlot,
+    Corrupt, DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot, RegionTail, RootSlot,
 };
 use everline::media::Media;
 use everline::pool::Pool;
+use everline::sync::relax;
 use everline::tx::{Tx, TxError};
 use everline::units::{ByteOffset, ByteRange};
 
 use crate::RegionError;
+use crate::chunks::map_bytes;
 
 /// What the directory can be read through.
 pub(crate) trait View<M: Media> {
@@ -99,7 +101,25 @@ pub(crate) fn block_bytes(block: usize) -> u64 {
 pub(crate) fn live<M: Media>(view: &impl View<M>) -> Result<u64, RegionError<M::SyncError>> {
     match root_at(view)? {
         None => Ok(0),
-        Some(root) => word(view, behind(root, DirectoryRoot::COUNTS_AT)),
+        Some(root) => word(view, behind(root, DirectoryRoot::COUNT_AT)),
+    }
+}
+
+/// Where the entry of `slot` lies; `None` where the directory has no such slot.
+pub(crate) fn place_of<M: Media>(
+    view: &impl View<M>,
+    slot: u32,
+) -> Result<Option<ByteOffset>, RegionError<M::SyncError>> {
+    let (block, inside) = DirectoryRoot::place_of(slot);
+    let Some(root) = root_at(view)? else {
+        return Ok(None);
+    };
+    if block >= DIRECTORY_BLOCKS_MAX {
+        return Ok(None);
+    }
+    match word(view, behind(root, DirectoryRoot::block_word(block)))? {
+        0 => Ok(None),
+        block_at => Ok(Some(behind(ByteOffset::new(block_at), inside))),
     }
 }
 
@@ -108,63 +128,143 @@ pub(crate) fn entry<M: Media>(
     view: &impl View<M>,
     slot: u32,
 ) -> Result<Option<Found>, RegionError<M::SyncError>> {
-    let (block, inside) = DirectoryRoot::place_of(slot);
-    let Some(root) = root_at(view)? else {
-        return Ok(None);
-    };
-    if block >= everline::layout::DIRECTORY_BLOCKS_MAX {
-        return Ok(None);
-    }
-    match word(view, behind(root, DirectoryRoot::block_word(block)))? {
-        0 => Ok(None),
-        block_at => entry_at(view, behind(ByteOffset::new(block_at), inside), slot).map(Some),
+    match place_of(view, slot)? {
+        None => Ok(None),
+        Some(at) => entry_at(view, at, slot).map(Some),
     }
 }
 
-/// The entry at `at`, checked. Only as much as means something is read.
+/// Looks at an entry that cannot be right: a writer that holds its slot may be storing it.
+const LOOKS: u32 = 200;
+
+/// The entry at `at`, checked.
 pub(crate) fn entry_at<M: Media>(
     view: &impl View<M>,
     at: ByteOffset,
     slot: u32,
 ) -> Result<Found, RegionError<M::SyncError>> {
-    let mut bytes = [0; size_of::<DirectoryEntry>()];
-    let (head, tail) = bytes.split_at_mut(DIRECTORY_ENTRY_HEAD);
-    view.bytes(at, head)?;
-    let name_len = usize::from(head[core::mem::offset_of!(DirectoryEntry, name_len)]);
-    if name_len > 0 {
-        let name_at = behind(at, DIRECTORY_ENTRY_HEAD as u64);
-        view.bytes(name_at, &mut tail[..name_len])?;
+    let mut turn = 0;
+    loop {
+        let mut bytes = [0; size_of::<DirectoryEntry>()];
+        view.bytes(at, &mut bytes)?;
+        match checked(view, at, slot, &bytes) {
+            Err(_) if turn < LOOKS => relax(turn),
+            outcome => return outcome,
+        }
+        turn += 1;
     }
-    let entry = DirectoryEntry::from_bytes(&bytes);
+}
+
+fn checked<M: Media>(
+    view: &impl View<M>,
+    at: ByteOffset,
+    slot: u32,
+    bytes: &[u8; size_of::<DirectoryEntry>()],
+) -> Result<Found, RegionError<M::SyncError>> {
+    let entry = DirectoryEntry::from_bytes(bytes);
     if let Some(what) = entry.fault(view.pool().id(), slot) {
         return Err(Corrupt::new(at, what).into());
     }
-    let block = ByteRange::at(entry.at.get(), entry.capacity.get()).unwrap_or_default();
-    let heap = view.pool().geometry().heap();
-    if entry.state() == Some(EntryState::Live)
-        && entry.at.get() != 0
-        && (block.is_empty() || !heap.contains(block))
-    {
-        return Err(Corrupt::new(at, "a region leaves the heap").into());
+    if entry.is_live() {
+        let heap = view.pool().geometry().heap();
+        let (block, capacity) = entry.block();
+        let parts = [
+            (block, capacity),
+            (entry.tail(), size_of::<RegionTail>() as u64),
+            (entry.map().0, map_bytes(&entry)),
+        ];
+        for (place, len) in parts {
+            let range = ByteRange::at(place, len).unwrap_or_default();
+            if place != 0 && (range.is_empty() || !heap.contains(range)) {
+                return Err(Corrupt::new(at, "a region leaves the heap").into());
+            }
+        }
     }
     Ok(Found { at, entry })
 }
+
+/// Name and attributes of a region, checked.
+pub(crate) struct Tail {
+    bytes: [u8; RegionTail::BYTES_MAX],
+    name: usize,
+    len: usize,
+}
+
+impl Tail {
+    const HEAD: usize = size_of::<RegionTail>();
+
+    fn none() -> Self {
+        Tail {
+            bytes: [0; RegionTail::BYTES_MAX],
+            name: 0,
+            len: Self::HEAD,
+        }
+    }
+
+    /// Reads what `entry` leads to.
+    pub fn read<M: Media>(
+        view: &impl View<M>,
+        slot: u32,
+        entry: &DirectoryEntry,
+    ) -> Result<Self, RegionError<M::SyncError>> {
+        let mut tail = Self::none();
+        if entry.tail() == 0 {
+            return Ok(tail);
+        }
+        let at = ByteOffset::new(entry.tail());
+        let mut head = [0; Self::HEAD];
+        view.bytes(at, &mut head)?;
+        tail.len = RegionTail::bytes_of(&head);
+        view.bytes(at, &mut tail.bytes[..tail.len])?;
+        match RegionTail::decode(&tail.bytes[..tail.len], view.pool().id(), slot) {
+            Ok((name, _)) => tail.name = name.len(),
+            Err(what) => return Err(Corrupt::new(at, what).into()),
+        }
+        Ok(tail)
+    }
+
+    /// The name; empty for none.
+    pub fn name(&self) -> &str {
+        core::str::from_utf8(&self.bytes[Self::HEAD..Self::HEAD + self.name]).unwrap_or_default()
+    }
+
+    pub fn attributes(&self) -> &[u8] {
+        &self.bytes[Self::HEAD + self.name..self.len]
+    }
+}
+
+/// Entries that are read at once.
+const AT_ONCE: usize = 64;
 
 /// Visits every slot's entry in order.
 pub(crate) fn for_each<M: Media>(
     view: &impl View<M>,
     mut visit: impl FnMut(u32, Result<Found, RegionError<M::SyncError>>),
 ) -> Result<(), RegionError<M::SyncError>> {
+    const ENTRY: usize = size_of::<DirectoryEntry>();
     let Some((_, root)) = root(view)? else {
         return Ok(());
     };
     let mut slot = 0u32;
+    let mut bytes = [0; AT_ONCE * ENTRY];
     for block in 0..root.block_count.get() as usize {
         let block_at = ByteOffset::new(root.blocks[block].get());
-        for index in 0..DirectoryRoot::block_entries(block) {
-            let at = behind(block_at, index * size_of::<DirectoryEntry>() as u64);
-            visit(slot, entry_at(view, at, slot));
-            slot = slot.wrapping_add(1);
+        let mut done = 0;
+        while done < block_bytes(block) {
+            let step = (bytes.len() as u64).min(block_bytes(block) - done);
+            let piece = &mut bytes[..step as usize];
+            let at = behind(block_at, done);
+            view.bytes(at, piece)?;
+            for (index, entry) in piece.chunks_exact(ENTRY).enumerate() {
+                let at = behind(at, (index * ENTRY) as u64);
+                let Some(entry) = entry.first_chunk() else {
+                    unreachable!("exact chunks")
+                };
+                let found = checked(view, at, slot, entry);
+                visit(slot, found.or_else(|_| entry_at(view, at, slot)));
+                slot = slot.wrapping_add(1);
+            }
+            done += step;
         }
     }
     Ok(())

@@ -2,9 +2,35 @@
 
 use everline::alloc::{AllocError, FreeError};
 use everline::layout::Corrupt;
+use everline::media::SpaceError;
 use everline::tx::TxError;
 
 use crate::RegionId;
+
+/// How the end of an open pool came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retirement {
+    /// Closed by another handle.
+    Closed,
+    /// Its file was removed.
+    Destroyed,
+    /// It lives somewhere else now.
+    Moved,
+    /// It is on its way; it serves again should that fail.
+    Moving,
+}
+
+impl Retirement {
+    /// What happened, and what to do.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Retirement::Closed => "the pool was closed: open it again",
+            Retirement::Destroyed => "the pool was destroyed: make a new one",
+            Retirement::Moving => "the pool is being moved: wait until that is over",
+            Retirement::Moved => "the pool was moved: open it where it is now",
+        }
+    }
+}
 
 /// Why an operation on regions was refused; `E` is what the medium's fence may fail with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +94,48 @@ pub enum RegionError<E: std::error::Error + 'static> {
         /// Bytes of the region.
         region_len: u64,
     },
+    /// Somebody looks straight into the region's block, which therefore cannot move or go.
+    #[error(
+        "{views} views lead into the region {id}: drop them before it is destroyed, resized or moved"
+    )]
+    InUse {
+        /// Which region.
+        id: RegionId,
+        /// How many views.
+        views: u32,
+    },
+    /// Arguments that do not fit together.
+    #[error("{what}; nothing was touched")]
+    InvalidArgument {
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// Attributes that do not fit.
+    #[error("a region's attributes have at most {max} bytes, not {len}: keep them in a region")]
+    AttributesTooLong {
+        /// Bytes of the attributes.
+        len: usize,
+        /// The most.
+        max: usize,
+    },
+    /// A region without checksums.
+    #[error("the region {id} has no checksums: make it with `checked` to have it verified")]
+    NotChecked {
+        /// Which region.
+        id: RegionId,
+    },
+    /// Bytes of a checked region that do not match their checksum.
+    #[error(
+        "the {len} bytes at {at} of the region {id} are not what was written there: write them anew from a copy"
+    )]
+    Damaged {
+        /// Which region.
+        id: RegionId,
+        /// Where in it.
+        at: u64,
+        /// How many bytes have the checksum.
+        len: u64,
+    },
     /// The pool, or the device under it, is full.
     #[error("{cause}")]
     NoSpace {
@@ -80,6 +148,22 @@ pub enum RegionError<E: std::error::Error + 'static> {
     /// The pool was opened read-only.
     #[error("the pool is open read-only: open it for writing")]
     ReadOnly,
+    /// The pool behind this handle is closed, destroyed or moved.
+    #[error("{}", .why.text())]
+    Retired {
+        /// Which of them.
+        why: Retirement,
+    },
+    /// A part of the medium could not be read.
+    #[error(
+        "bytes of the pool could not be read, and zeros stand in for them: close the pool, look at its file and its device, and open it again"
+    )]
+    Lost,
+    /// An operation panicked on a worker's thread.
+    #[error(
+        "the operation panicked on its worker, and its buffers are lost: look at what it was to change before it is issued again"
+    )]
+    Panicked,
     /// A fence failed earlier: nothing is stored any more.
     #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
     Poisoned,
@@ -115,5 +199,11 @@ impl<E: std::error::Error + 'static> From<TxError<E>> for RegionError<E> {
             .into(),
             other => RegionError::Tx(other),
         }
+    }
+}
+
+impl<E: std::error::Error + 'static> From<SpaceError> for RegionError<E> {
+    fn from(error: SpaceError) -> Self {
+        TxError::from(AllocError::from(error)).into()
     }
 }

@@ -33,6 +33,13 @@ impl RegionId {
         &self.0
     }
 
+    /// The slot that it names if it is right.
+    #[inline]
+    pub(crate) fn slot_hint(&self) -> u32 {
+        let [_, _, _, _, a, b, c, d, ..] = self.0;
+        u32::from_le_bytes([a, b, c, d])
+    }
+
     pub(crate) fn seal(parts: IdParts, key: &[u8; 16], pool_id: &PoolId) -> Self {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&parts.namespace.to_le_bytes());

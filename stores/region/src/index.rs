@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use everline::layout::EntryState;
 use everline::media::Media;
 
 use crate::RegionError;
-use crate::directory::{self, View};
+use crate::directory::{self, Tail, View};
 
 /// Built at the first need; whoever holds its lock may change the directory (R5).
 #[derive(Debug, Default)]
@@ -82,13 +81,13 @@ impl Built {
         let mut built = Built::default();
         let mut fault = None;
         directory::for_each(view, |slot, found| match found {
-            Ok(found) if found.entry.state() == Some(EntryState::Live) => {
-                let name = found.entry.name();
-                if !name.is_empty() {
-                    let name = String::from_utf8_lossy(name).into_owned();
-                    built.names.insert(name, slot);
+            Ok(found) if found.entry.is_live() => match Tail::read(view, slot, &found.entry) {
+                Ok(tail) if tail.name().is_empty() => {}
+                Ok(tail) => drop(built.names.insert(tail.name().to_owned(), slot)),
+                Err(error) => {
+                    fault.get_or_insert(error);
                 }
-            }
+            },
             Ok(found) if found.entry.generation.get() < u32::MAX => built.free.push(slot),
             // keeps R3: the slot's generations are used up
             Ok(_) => {}

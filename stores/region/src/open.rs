@@ -1,20 +1,23 @@
 //! The store of regions over an open pool.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::engine::Engine;
-use everline::layout::EntryState;
+use everline::layout::{REGION_CHECKED, REGION_GROWABLE};
 use everline::media::Media;
-use everline::units::{ByteOffset, Padded};
+use everline::tx::Receipt;
+use everline::units::ByteOffset;
 
-use crate::directory::{self, Found, View};
+use crate::chunks::{Chunks, Grid};
+use crate::counters::{Counters, Counts};
+use crate::directory::{self, Found, Tail, View};
 use crate::id::IdParts;
 use crate::index::Index;
+use crate::service::Service;
+use crate::slots::{Live, Slot, Slots};
 use crate::{RegionError, RegionId};
-
-/// Locks that readers and writers of regions share by slot number.
-const GATES: usize = 64;
 
 /// What a region is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,16 @@ pub struct RegionInfo {
     pub at: ByteOffset,
     /// Seconds since 1970 at create; 0 where no clock was at hand.
     pub created_s: u64,
+    /// Whether it grows with its writes.
+    pub growable: bool,
+    /// Whether it has checksums.
+    pub checked: bool,
+    /// The alignment that was asked for; 1 for none.
+    pub align: u64,
+    /// Bytes of its attributes.
+    pub attributes_len: u64,
+    /// Bytes of those of its chunks that were ever written; the others have no bytes of their own and read zero.
+    pub written: u64,
 }
 
 /// The regions of a pool.
@@ -42,8 +55,10 @@ pub struct Regions<M: Media> {
     namespace: u32,
     /// Held by whoever changes the directory, until its commit has returned (R5).
     index: Mutex<Index>,
-    /// Shared by whoever uses a region's bytes; exclusive while a commit changes its entry (R5).
-    gates: Box<[Padded<RwLock<()>>]>,
+    /// What is volatile of each slot, its lock among it (R5).
+    slots: Slots,
+    service: Service,
+    pub(crate) counters: Counters,
 }
 
 impl<M: Media> fmt::Debug for Regions<M> {
@@ -70,7 +85,9 @@ impl<M: Media> Regions<M> {
             engine,
             namespace,
             index: Mutex::default(),
-            gates: (0..GATES).map(|_| Padded::default()).collect(),
+            slots: Slots::new(),
+            service: Service::default(),
+            counters: Counters::default(),
         })
     }
 
@@ -84,9 +101,38 @@ impl<M: Media> Regions<M> {
         self.engine
     }
 
+    /// What everything that returned before this call has reached: the highest timestamp (LSN) drawn, and the
+    /// durability domain. Operations that change the directory draw a timestamp; direct writes add none.
+    /// Cost: no wait.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            timestamp: self.engine.log().status().last_timestamp,
+            durability: self.engine.pool().media().durability(),
+        }
+    }
+
+    /// Operations since the pool was opened.
+    pub fn counts(&self) -> Counts {
+        self.counters.counts()
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Errors: [`RegionError::Lost`] where zeros stand in for bytes that could not be read.
+    #[inline]
+    pub(crate) fn intact(&self) -> Result<(), RegionError<M::SyncError>> {
+        match self.engine.pool().media().intact() {
+            true => Ok(()),
+            false => Err(RegionError::Lost),
+        }
+    }
+
     /// Live regions. Errors: the directory's root cannot be reached. Cost: one word of the root, which open has
     /// checked; no wait.
     pub fn count(&self) -> Result<u64, RegionError<M::SyncError>> {
+        self.in_service()?;
         directory::live(&self.engine)
     }
 
@@ -99,20 +145,14 @@ impl<M: Media> Regions<M> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn gate(&self, slot: u32) -> RwLockReadGuard<'_, ()> {
-        let gate = &self.gates[slot as usize % GATES].0;
-        gate.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
-    /// Closes the gates of `slots`, each once, in order.
-    pub(crate) fn close_gates(&self, slots: &[u32]) -> Vec<RwLockWriteGuard<'_, ()>> {
-        let mut gates: Vec<usize> = slots.iter().map(|slot| *slot as usize % GATES).collect();
-        gates.sort_unstable();
-        gates.dedup();
-        let closed = gates.into_iter().map(|gate| self.gates[gate].0.write());
-        closed
-            .map(|gate| gate.unwrap_or_else(PoisonError::into_inner))
-            .collect()
+    /// Whether a log record above the cut may speak of the bytes of the slot's region (R6).
+    #[inline]
+    pub(crate) fn is_logged(&self, slot: &Slot) -> bool {
+        slot.is_logged(|| self.engine.log().status().cut)
     }
 
     /// The identifier of the region that a live entry describes.
@@ -128,13 +168,14 @@ impl<M: Media> Regions<M> {
 
     /// Slot and generation in an identifier of this pool.
     pub(crate) fn parts(&self, id: RegionId) -> Result<IdParts, RegionError<M::SyncError>> {
+        self.in_service()?;
         let pool = self.engine.pool();
         id.open(pool.key(), pool.id())
             .filter(|parts| parts.namespace == self.namespace)
             .ok_or(RegionError::InvalidRegion { id })
     }
 
-    /// The live entry that `id` names, as `view` sees it; its gate is the caller's business.
+    /// The live entry that `id` names, as `view` sees it; its slot is the caller's business.
     pub(crate) fn find(
         &self,
         view: &impl View<M>,
@@ -143,23 +184,179 @@ impl<M: Media> Regions<M> {
     ) -> Result<Found, RegionError<M::SyncError>> {
         directory::entry(view, parts.slot)?
             .filter(|found| {
-                found.entry.state() == Some(EntryState::Live)
-                    && found.entry.generation.get() == parts.generation
+                found.entry.is_live() && found.entry.generation.get() == parts.generation
             })
             .ok_or(RegionError::InvalidRegion { id })
     }
 
-    pub(crate) fn info_of(&self, slot: u32, found: &Found) -> RegionInfo {
-        let entry = &found.entry;
-        let name = String::from_utf8_lossy(entry.name());
-        RegionInfo {
-            id: self.id_of(slot, entry.generation.get()),
-            name: (!name.is_empty()).then(|| name.into_owned()),
-            len: entry.len.get(),
-            capacity: entry.capacity.get(),
-            at: ByteOffset::new(entry.at.get()),
-            created_s: entry.created_s.get(),
+    /// The region that `id` names, its slot shared (R5).
+    #[inline]
+    pub(crate) fn enter(&self, id: RegionId) -> Result<Inside<'_>, RegionError<M::SyncError>> {
+        if let Some(slot) = self.slots.get(id.slot_hint()) {
+            let state = slot.share();
+            if state.as_ref().is_some_and(|live| live.id == id) {
+                self.in_service()?; // with the slot shared: whoever moves the pool waits for us, or we see him
+                return Ok(Inside { slot, state });
+            }
         }
+        self.enter_anew(id)
+    }
+
+    #[cold]
+    fn enter_anew(&self, id: RegionId) -> Result<Inside<'_>, RegionError<M::SyncError>> {
+        loop {
+            let held = self.hold(id)?;
+            let slot = held.slot;
+            drop(held);
+            let state = slot.share();
+            if state.as_ref().is_some_and(|live| live.id == id) {
+                self.in_service()?;
+                return Ok(Inside { slot, state });
+            }
+        }
+    }
+
+    /// The region that `id` names, its slot held. Whoever needs a lane takes it first (R5).
+    pub(crate) fn hold(&self, id: RegionId) -> Result<Held<'_>, RegionError<M::SyncError>> {
+        let parts = self.parts(id)?;
+        let no_region = RegionError::InvalidRegion { id };
+        if directory::place_of(&self.engine, parts.slot)?.is_none() {
+            return Err(no_region);
+        }
+        let slot = self.slots.get_or_make(parts.slot);
+        let mut state = slot.hold();
+        self.in_service_still()?;
+        if state.as_ref().is_none_or(|live| live.id != id) {
+            let found = self.find(&self.engine, id, parts)?;
+            let chunks = Chunks::read(&self.engine, parts.slot, &found.entry)?;
+            *state = Some(Live {
+                id,
+                number: parts.slot,
+                ready: chunks.ready(&found.entry),
+                entry_at: found.at,
+                entry: found.entry,
+                chunks,
+            });
+        }
+        Ok(Held { slot, state })
+    }
+
+    /// Refuses to move or free the block of a slot that is held, while views lead into it (R7).
+    pub(crate) fn refuse_views(
+        &self,
+        slot: u32,
+        found: &Found,
+    ) -> Result<(), RegionError<M::SyncError>> {
+        match self.slots.get(slot).map_or(0, Slot::views) {
+            0 => Ok(()),
+            views => Err(RegionError::InUse {
+                id: self.id_of(slot, found.entry.generation.get()),
+                views,
+            }),
+        }
+    }
+
+    pub(crate) fn info_of(
+        &self,
+        slot: u32,
+        found: &Found,
+        tail: &Tail,
+    ) -> Result<RegionInfo, RegionError<M::SyncError>> {
+        let entry = &found.entry;
+        let (at, capacity) = entry.block();
+        let name = tail.name();
+        Ok(RegionInfo {
+            id: self.id_of(slot, entry.generation.get()),
+            name: (!name.is_empty()).then(|| name.to_owned()),
+            len: entry.len.get(),
+            capacity,
+            at: ByteOffset::new(at),
+            created_s: entry.created_s.get().into(),
+            growable: entry.has(REGION_GROWABLE),
+            checked: entry.has(REGION_CHECKED),
+            align: entry.align().unwrap_or(1),
+            attributes_len: tail.attributes().len() as u64,
+            written: self.written(slot, found)?,
+        })
+    }
+
+    /// Bytes of the chunks that were ever written.
+    fn written(&self, slot: u32, found: &Found) -> Result<u64, RegionError<M::SyncError>> {
+        let len = found.entry.len.get();
+        let grid = Grid::of(&found.entry);
+        let chunks = Chunks::read(&self.engine, slot, &found.entry)?;
+        let mut written = 0;
+        for index in grid.indices(&(0..len)) {
+            if self.is_written(slot, &found.entry, &chunks, index)? {
+                let range = grid.range(index);
+                written += range.end.min(len) - range.start;
+            }
+        }
+        Ok(written)
+    }
+
+    /// Whether a chunk is the region's own, as committed.
+    pub(crate) fn is_written(
+        &self,
+        slot: u32,
+        entry: &everline::layout::DirectoryEntry,
+        chunks: &Chunks,
+        index: u64,
+    ) -> Result<bool, RegionError<M::SyncError>> {
+        match chunks {
+            Chunks::Sums => {
+                let sum = crate::chunks::sum(&self.engine, slot, entry, index)?;
+                Ok(sum != everline::layout::ChunkSum::Unwritten)
+            }
+            chunks => Ok(chunks.is_written(index)),
+        }
+    }
+}
+
+/// A region whose slot is shared: its block stays where it is, and its entry as it is (R5).
+pub(crate) struct Inside<'r> {
+    pub slot: &'r Slot,
+    state: RwLockReadGuard<'r, Option<Live>>,
+}
+
+impl Deref for Inside<'_> {
+    type Target = Live;
+
+    #[inline]
+    fn deref(&self) -> &Live {
+        match &*self.state {
+            Some(live) => live,
+            None => unreachable!("made only of a state that is known"),
+        }
+    }
+}
+
+/// A region whose slot is held: nobody else reads, writes or changes it (R5).
+pub(crate) struct Held<'r> {
+    pub slot: &'r Slot,
+    state: RwLockWriteGuard<'r, Option<Live>>,
+}
+
+impl Held<'_> {
+    pub fn live(&self) -> &Live {
+        match &*self.state {
+            Some(live) => live,
+            None => {
+                unreachable!("made only of a state that is known, and left by whoever forgets it")
+            }
+        }
+    }
+
+    /// What is known now, that a commit has changed it; `None` where that must be read again.
+    pub fn set(mut self, found: Option<(Found, Chunks)>) {
+        let old = self.state.take();
+        *self.state = old.zip(found).map(|(old, (found, chunks))| Live {
+            ready: chunks.ready(&found.entry),
+            entry_at: found.at,
+            entry: found.entry,
+            chunks,
+            ..old
+        });
     }
 }
 
@@ -182,7 +379,7 @@ mod tests {
         let id = regions.put("name", b"bytes").expect("space");
         let slot = regions.parts(id).expect("just made").slot;
         let (done, waiting) = channel();
-        let inside = regions.gate(slot);
+        let inside = regions.enter(id).expect("there");
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 regions.destroy(id).expect("there");
@@ -190,9 +387,10 @@ mod tests {
             });
             // keeps R5
             assert!(waiting.recv_timeout(Duration::from_millis(100)).is_err());
-            assert!(directory::entry(&regions.engine, slot).is_ok_and(|found| {
-                found.is_some_and(|found| found.entry.state() == Some(EntryState::Live))
-            }));
+            assert!(
+                directory::entry(&regions.engine, slot)
+                    .is_ok_and(|found| { found.is_some_and(|found| found.entry.is_live()) })
+            );
             drop(inside);
             assert_eq!(waiting.recv(), Ok(()));
         });

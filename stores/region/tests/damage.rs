@@ -34,17 +34,24 @@ fn keeps_i12_a_flipped_byte_of_the_directory_is_told_and_harms_nothing() {
     let (regions, id) = build();
     let root = regions.engine().root(RootSlot::REGIONS);
     let mut word = [0; 8];
-    let first = ByteOffset::new(root.get() + 32);
+    let first = ByteOffset::new(root.get() + 40);
     regions
         .engine()
         .read(first, &mut word)
         .expect("in the pool");
     let block = u64::from_le_bytes(word);
     let mut told = 0;
-    // the root, the live entry with its name, the head of the free one
-    let places = (root.get()..root.get() + 256)
-        .chain(block..block + 52)
-        .chain(block + 320..block + 368);
+    let word48 = |at: u64| {
+        let mut bytes = [0; 8];
+        let read = regions.engine().read(ByteOffset::new(at), &mut bytes[..6]);
+        read.expect("in the pool");
+        u64::from_le_bytes(bytes)
+    };
+    let tail = word48(block + 32);
+    // the root, the live entry and its name, the free one and one that was never used
+    let places = (root.get()..root.get() + 1640)
+        .chain(block..block + 144)
+        .chain(tail..tail + 12);
     for place in places {
         let at = ByteOffset::new(place);
         for flip in [0x01, 0x80, 0xFF] {
@@ -144,4 +151,21 @@ fn errors_say_what_and_what_to_do() {
     assert!(text.contains("no space"), "{text}");
     let other: RegionError<std::convert::Infallible> = TxError::NoLane.into();
     assert!(other.to_string().contains("lane"));
+}
+
+#[test]
+fn a_directory_from_before_the_first_release_is_refused_by_name() {
+    let regions = ram(256 << 10);
+    regions.put("name", b"bytes").expect("space");
+    let root = regions.engine().root(RootSlot::REGIONS);
+    let media = regions.engine().pool().media();
+    media.write(root, b"REGIONS\x01");
+    let (engine, _) = everline::engine::Engine::open(
+        regions.into_engine().abandon(),
+        &everline::engine::OpenOptions::default(),
+    )
+    .expect("a pool");
+    let refused = Regions::open(engine).expect_err("an old directory");
+    assert!(matches!(refused, RegionError::Corrupt(_)), "{refused:?}");
+    assert!(refused.to_string().contains("before the first release"));
 }

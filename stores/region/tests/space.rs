@@ -79,9 +79,7 @@ fn e3_a_full_pool_keeps_what_it_has_and_takes_more_after_a_destroy() {
         assert_eq!(regions.read_all(*id), Ok(pattern(2000, number as u8)));
     }
     regions.destroy(ids[7]).expect("there");
-    regions
-        .create(2000, &named("too much"))
-        .expect("space again");
+    regions.create(2000, &UNNAMED).expect("space again");
     assert_clean(&regions);
 }
 

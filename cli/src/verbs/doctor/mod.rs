@@ -1,4 +1,6 @@
-//! `doctor [PATH]`: what a place really gives, why, and what to change.
+//! `doctor [PATH]`: what a place really gives, why, and what to change; and what ails the pool there, if there is one.
+
+mod pool;
 
 use std::path::PathBuf;
 
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::exit::{Code, Failure};
-use crate::open::{place, safety};
+use crate::open::{file_at, place, safety};
 use crate::output::{Answer, Lines};
 
 /// What `doctor` can be told.
@@ -19,7 +21,7 @@ pub struct Options {
     path: PathBuf,
 }
 
-/// Ends with 6 where the domain is volatile or weaker than required.
+/// Ends with 6 where the domain is volatile or weaker than required, with the open's own code where a pool does not open.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let place = place(&options.path, global)?;
     let durability = place.durability;
@@ -49,6 +51,13 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         .put("because", durability.reason)
         .put("so a pool here is", safety(durability.domain))
         .put("advice", &place.advice);
+    let pool = file_at(&options.path)
+        .is_file()
+        .then(|| pool::examine(&options.path, global));
+    let here = options.path.display().to_string();
+    if let Some(pool) = &pool {
+        pool.tell(&here, &mut lines);
+    }
     if place.foreign {
         lines.put("refused", "unless --allow-foreign-fs is given");
     }
@@ -66,9 +75,15 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         "reason": durability.reason,
         "power_fail_safe": durability.domain != Domain::Volatile,
         "advice": place.advice,
+        "pool": pool.as_ref().map(|pool| pool.json(&here)),
     });
+    let code = match &pool {
+        Some(pool::Pool::Fails(failure)) => failure.code,
+        _ if unmet => Code::PolicyUnmet,
+        _ => Code::Ok,
+    };
     Ok(Answer {
-        code: if unmet { Code::PolicyUnmet } else { Code::Ok },
+        code,
         json,
         text: lines.take().into_bytes(),
     })

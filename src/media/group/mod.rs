@@ -1,4 +1,4 @@
-//! The fence of a file without DAX: one sync for the fences of many threads.
+//! The fence of a file that needs a system call: one sync for the fences of many threads.
 //!
 //! ```text
 //! thread A  flush flush fence ─┐ queue        ┌ leader: takes the queue, syncs ──┐ round 7 is over
@@ -13,13 +13,17 @@
 //! F4  the first failed sync sticks: every fence that it covered and every later one fails with its error, and
 //!     no sync is tried again. Linux has marked the pages clean by then; a second sync would lie.
 
+mod runs;
+
+pub(super) use runs::{Batch, PageRun};
+
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
-use super::runs::{Batch, PageRun, Runs};
-use crate::media::Errno;
+use super::Errno;
 use crate::sync::{AtomicU32, Ordering};
+use runs::Runs;
 
 /// What the threads of one medium share.
 #[derive(Debug)]
@@ -186,5 +190,4 @@ impl Pending {
 }
 
 #[cfg(test)]
-#[path = "fence_tests.rs"]
 mod tests;

@@ -5,9 +5,9 @@ const RUNS_MAX: usize = 8;
 
 /// Whole pages `[start, end)`, in bytes from the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) struct PageRun {
-    pub(super) start: u64,
-    pub(super) end: u64,
+pub(in crate::media) struct PageRun {
+    pub(in crate::media) start: u64,
+    pub(in crate::media) end: u64,
 }
 
 /// Disjoint runs that do not touch, in no order.
@@ -20,10 +20,10 @@ pub(super) struct Runs {
 
 /// What one sync has to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Batch {
-    /// One run: an msync of it.
+pub(in crate::media) enum Batch {
+    /// One run, on which all that is to be synced lies.
     One(PageRun),
-    /// Several: an fdatasync of the file.
+    /// Several: the whole file.
     Many,
 }
 
