@@ -20,7 +20,8 @@ use everline_region::transfer::{
     copy_regions, migrate, note_path, open_pool, restore, unattended,
 };
 use everline_region::{
-    ConfigError, CopyError, RegionError, RegionId, RegionOptions, Regions, Retirement,
+    ConfigError, CopyError, RegionError, RegionId, RegionOptions, Regions, Retirement, Target,
+    TargetConfig, TargetError,
 };
 use tools::disks::*;
 use tools::*;
@@ -744,6 +745,146 @@ fn b28_identifiers_are_the_same_after_a_move_and_in_a_restored_snapshot() {
         let (regions, _) = open_pool(&disk, Path::new(path)).expect("a pool");
         assert_regions(&regions, &ids, 100);
     }
+}
+
+#[test]
+fn a_copy_has_the_space_that_its_source_had_behind_zeros_too() {
+    let large = disk_options(FileSystem::Posix).file_capacity(ByteLen::new(2 * MIB));
+    let disk = CrashDisk::new(large.files(8));
+    let (from, image, to) = (Path::new("/pool"), Path::new("/image"), Path::new("/to"));
+    let regions = pool(&disk, from, MIB);
+    let id = regions.create_with(&[0; 400_000], &UNNAMED).expect("room");
+    let report = regions
+        .snapshot(&disk, image, pieces(0), unattended)
+        .expect("room");
+    assert!(report.written < 400_000, "zeros are holes");
+    restore(&disk, image, to, &RestoreOptions::default(), unattended).expect("room");
+    disk.limit_space(ByteLen::ZERO);
+    for path in [image, to] {
+        let (copy, _) = open_pool(&disk, path).expect("a pool");
+        copy.write(id, 0, &pattern(400_000, 1))
+            .expect("its space is there");
+    }
+}
+
+#[test]
+fn d6_the_destination_has_the_configuration_of_the_source_but_for_what_is_said() {
+    let (_directory, root, _) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let config = TargetConfig {
+        lanes: Some(4),
+        ..TargetConfig::pmem(&from).with_size(MIB)
+    };
+    let target = Target::open(config).expect("room");
+    let id = target
+        .create_with(&pattern(196, 1), &named("kept"))
+        .expect("room");
+    let refused = |merge: serde_json::Value| {
+        let options = MigrateOptions {
+            merge_config: merge,
+            ..MigrateOptions::default()
+        };
+        let error = target.migrate(&to, &options, unattended).err();
+        error.expect("cannot be").to_string()
+    };
+    let error = refused(serde_json::json!({"read_onyl": true}));
+    assert!(error.contains("did you mean \"read_only\""), "{error}");
+    assert!(refused(serde_json::json!({"type": "memory"})).contains("has a file"));
+    assert!(refused(serde_json::json!({"workers": 0})).contains("workers"));
+    assert!(!to.exists());
+    assert_eq!(target.read_all(id), Ok(pattern(196, 1)));
+
+    let elsewhere = root.join("elsewhere");
+    let options = MigrateOptions {
+        merge_config: serde_json::json!({"type": "file", "path": elsewhere, "workers": 2}),
+        ..MigrateOptions::default()
+    };
+    let (moved, report) = target.migrate(&to, &options, unattended).expect("room");
+    assert_eq!(report.image.path, elsewhere);
+    assert!(!to.exists() && !from.exists());
+    let config = moved.config_json();
+    assert_eq!(config["type"], "file");
+    assert_eq!(config["config"]["path"], elsewhere.display().to_string());
+    assert_eq!(config["config"]["workers"], 2);
+    assert_eq!(config["config"]["lanes"], 4, "is the source's");
+    assert_eq!(moved.read_all(id), Ok(pattern(196, 1)));
+    let retired = RegionError::Retired {
+        why: Retirement::Moved,
+    };
+    assert_eq!(target.read_all(id), Err(retired));
+    drop(moved);
+    let again = Target::open(TargetConfig::try_from(config).expect("in force")).expect("there");
+    assert_eq!(again.read_all(id), Ok(pattern(196, 1)));
+}
+
+#[test]
+fn d2_a_target_that_is_kept_and_its_copy_are_two_targets_and_snapshots_are_taken_of_both() {
+    let (_directory, root, _) = local();
+    let target = Target::open(TargetConfig::pmem(root.join("from")).with_size(MIB)).expect("room");
+    let id = target
+        .create_with(&pattern(196, 1), &UNNAMED)
+        .expect("room");
+    let options = MigrateOptions {
+        remove_source: false,
+        ..MigrateOptions::default()
+    };
+    let (copy, report) = target
+        .migrate(&root.join("to"), &options, unattended)
+        .expect("room");
+    let new = report.renamed[0].1;
+    target.write(id, 0, b"source").expect("serves");
+    assert_eq!(copy.read_all(new), Ok(pattern(196, 1)));
+    for (target, name) in [(&target, "image of source"), (&copy, "image of copy")] {
+        let image = target
+            .snapshot_to(&root.join(name), pieces(0), unattended)
+            .expect("room");
+        check_image(&LocalDisk::default(), &image.path).expect("sound");
+    }
+}
+
+#[test]
+fn d9_a_target_whose_pool_was_moved_says_where_it_is() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let config = TargetConfig::pmem(&from);
+    drop(Target::open(config.clone().with_size(MIB)).expect("room"));
+    std::fs::copy(&from, &to).expect("room"); // as a cut between two steps of a move leaves it
+    let open = |config: &TargetConfig| Target::open(config.clone());
+    let id = open(&config)
+        .expect("no note")
+        .engine()
+        .pool()
+        .id()
+        .map(|byte| format!("{byte:02x}"));
+    let note = serde_json::json!({"destination": to, "pool_id": id.concat()});
+    std::fs::write(note_path(&from), note.to_string()).expect("room");
+    let migrated = TargetError::Image(ImageError::Migrated {
+        path: from.clone(),
+        to: to.clone(),
+    });
+    let file = TargetConfig {
+        kind: everline_region::TargetKind::File,
+        ..config.clone()
+    };
+    let reading = TargetConfig {
+        read_only: true,
+        ..config.clone()
+    };
+    for config in [&config, &file, &reading] {
+        assert_eq!(open(config).err(), Some(migrated.clone()));
+    }
+    let there = Target::open(TargetConfig::pmem(&to)).expect("the pool is here");
+    assert_eq!(
+        open(&config).err(),
+        Some(migrated),
+        "also while it is in use there"
+    );
+    drop(there);
+    disk.remove(&to).expect("there");
+    drop(open(&reading).expect("is here again"));
+    assert!(note_path(&from).exists(), "a reader changes nothing");
+    drop(open(&config).expect("is here again"));
+    assert!(!note_path(&from).exists());
 }
 
 #[test]

@@ -41,12 +41,17 @@ pub fn note_path(source: &Path) -> PathBuf {
     source.with_file_name(name)
 }
 
-/// Whether the pool on `media`, which was found at `path`, may serve from there; removes a note that is out of date.
-/// For whoever opens a pool's file, after it is locked and before it is recovered.
+/// Whether the pool on `media`, which was found at `path`, may serve from there. Whoever `writes` removes a note that is
+/// out of date. For whoever opens a pool's file, after it is locked and before it is recovered.
 ///
 /// Errors: [`ImageError::Migrated`], [`ImageError::Note`]. Cost: one lookup where there is no note. Crash: the note is
 /// there or not, and leads to the same answer.
-pub fn admit<D: Disk>(disk: &D, path: &Path, media: &impl Media) -> Result<(), ImageError> {
+pub fn admit<D: Disk>(
+    disk: &D,
+    path: &Path,
+    media: &impl Media,
+    writes: bool,
+) -> Result<(), ImageError> {
     let Some(note) = read(disk, path)? else {
         return Ok(());
     };
@@ -58,6 +63,9 @@ pub fn admit<D: Disk>(disk: &D, path: &Path, media: &impl Media) -> Result<(), I
             path: path.to_path_buf(),
             to: note.destination,
         });
+    }
+    if !writes {
+        return Ok(());
     }
     believe_absence(disk, &note.destination)?;
     remove(disk, path)
