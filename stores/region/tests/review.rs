@@ -100,3 +100,24 @@ fn a_list_and_a_check_beside_writers_that_move_blocks_see_no_damage() {
     });
     assert_clean(&regions);
 }
+
+/// Looks through a transaction take as long as its record is: a seal of a long range must not make an op of each chunk.
+#[test]
+fn the_seals_of_a_long_range_take_one_cover() {
+    let regions = ram(16 << 20);
+    let chunks = 1024u64;
+    let id = regions.create(chunks << 12, &CHECKED).expect("space");
+    let data = vec![3; (chunks << 12) as usize];
+    regions.write(id, 0, &data).expect("inside");
+    let record_of = |work: &dyn Fn()| {
+        regions.engine().checkpoint().expect("no failing fence");
+        work();
+        regions.engine().log().status().used_bytes
+    };
+    regions.write_volatile(id, 0, &data).expect("inside");
+    let sums = record_of(&|| {
+        regions.persist(id, 0, chunks << 12).expect("inside");
+    });
+    assert!(sums <= chunks * 16 + 256, "{sums} bytes");
+    assert_clean(&regions);
+}
