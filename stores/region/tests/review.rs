@@ -121,3 +121,20 @@ fn the_seals_of_a_long_range_take_one_cover() {
     assert!(sums <= chunks * 16 + 256, "{sums} bytes");
     assert_clean(&regions);
 }
+
+#[test]
+fn a_compaction_on_a_device_without_room_leaves_regions_where_they_are() {
+    for units in 0..60 {
+        let media = CrashMedia::new(ByteLen::new(4 << 20));
+        let regions = on(media.clone());
+        let low = regions.create(300_000, &UNNAMED).expect("space");
+        let data = pattern(300_000, 1);
+        let high = regions.create_with(&data, &UNNAMED).expect("space");
+        regions.destroy(low).expect("there");
+        media.fail_back_after(ByteLen::new(units << 12));
+        let report = regions.compact_all(|_, _| ());
+        report.unwrap_or_else(|error| panic!("{units}: {error}"));
+        assert!(regions.read_all(high).as_ref() == Ok(&data));
+        assert_clean(&regions);
+    }
+}
