@@ -83,7 +83,7 @@ impl<M: Media> Regions<M> {
     ///
     /// Errors: as of [`Regions::write`]; [`RegionError::InUse`] where only a copy of the region would do and views
     /// lead into it. Cost: one wait through the log; two where the region is copied, because the range is large
-    /// beside it or the log is full. Crash: all of the old bytes, or all of the new ones.
+    /// beside it or the log is full; the log again where there is no space for a copy. Crash: all of the old bytes, or all of the new ones.
     pub fn write_atomic(
         &self,
         id: RegionId,
@@ -198,6 +198,7 @@ impl<M: Media> Regions<M> {
             let held = self.hold(write.id)?;
             match self.try_write(tx, held, write, needs) {
                 Err(RegionError::Tx(TxError::LogFull { .. })) if !needs.copy => needs.copy = true,
+                Err(RegionError::NoSpace { .. }) if needs.moves && !needs.log => needs.log = true,
                 Ok(Step::Again) => {}
                 Ok(Step::Move) => needs.moves = true,
                 outcome => return outcome.map(|_stored| ()),
@@ -269,8 +270,10 @@ impl<M: Media> Regions<M> {
             .iter()
             .map(|segment| segment.bytes.len() as u64)
             .sum();
-        let cheaper =
-            bytes > ATOMIC_LOG_BYTES && bytes >= draft.len() / 2 && held.slot.views() == 0;
+        let cheaper = bytes > ATOMIC_LOG_BYTES
+            && bytes >= draft.len() / 2
+            && held.slot.views() == 0
+            && !needs.log;
         let atomic = write.mode == WriteMode::Atomic;
         let mut how = match atomic || draft.logs(bytes) {
             true => How::Logged,
@@ -339,4 +342,6 @@ struct Needs {
     copy: bool,
     /// Leave to move the block.
     moves: bool,
+    /// The log where a copy would be cheaper, since there is no space for one.
+    log: bool,
 }

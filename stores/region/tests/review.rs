@@ -138,3 +138,21 @@ fn a_compaction_on_a_device_without_room_leaves_regions_where_they_are() {
         assert_clean(&regions);
     }
 }
+
+#[test]
+fn an_atomic_write_for_which_a_copy_has_no_room_goes_through_the_log() {
+    let regions = ram(2 << 20);
+    let old = pattern(24_000, 1);
+    let id = regions.create_with(&old, &UNNAMED).expect("space");
+    for len in [300_000, 60_000, 24_000, 9000, 1000] {
+        fill(&regions, len);
+    }
+    let mut new = old.clone();
+    new[100..16_100].copy_from_slice(&pattern(16_000, 7));
+    let piece = &new[100..16_100];
+    regions
+        .write_atomic(id, 100, piece)
+        .expect("room in the log");
+    assert!(regions.read_all(id).as_ref() == Ok(&new));
+    assert_clean(&regions);
+}
