@@ -83,7 +83,8 @@ impl<M: Media> Regions<M> {
     ///
     /// Errors: as of [`Regions::write`]; [`RegionError::InUse`] where only a copy of the region would do and views
     /// lead into it. Cost: one wait through the log; two where the region is copied, because the range is large
-    /// beside it or the log is full; the log again where there is no space for a copy. Crash: all of the old bytes, or all of the new ones.
+    /// beside it or the log is full; the log again where there is no space for a copy. Crash: all of the old bytes, or
+    /// all of the new ones.
     pub fn write_atomic(
         &self,
         id: RegionId,
