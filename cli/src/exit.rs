@@ -214,6 +214,11 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::BadAlign { .. } | RegionError::OutOfBounds { .. } => {
                 (Code::Usage, "out_of_bounds")
             }
+            RegionError::InvalidArgument { .. } => (Code::Usage, "invalid_argument"),
+            RegionError::AttributesTooLong { .. } => (Code::Usage, "attributes_too_long"),
+            RegionError::NotChecked { .. } => (Code::Usage, "not_checked"),
+            RegionError::InUse { .. } => (Code::Io, "in_use"),
+            RegionError::Damaged { .. } => (Code::Inconsistent, "damaged"),
             RegionError::NoSpace { .. } => (Code::Io, "no_space"),
             RegionError::TooMany => (Code::Io, "too_many"),
             RegionError::ReadOnly => (Code::Io, "read_only"),

@@ -10,8 +10,13 @@ use everline::engine::{Opened, open_file, open_file_read_only};
 use everline::media::file::{
     FileError, FileMedia, PathReport, PrivateMedia, durability_of, resolve,
 };
+<<<<<<< HEAD
 use everline::media::{Domain, Media};
 use everline_region::{OpenMessage, RegionError, Regions};
+=======
+use everline::media::{Domain, Errno, Media};
+use everline_region::{RegionError, Regions};
+>>>>>>> regions
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -78,6 +83,33 @@ pub fn for_reading(
         .into());
     }
     Ok((finish(Regions::open(engine), opened, at, global)?, place))
+}
+
+/// Opens for writing, does `work`, and closes, whatever became of the work.
+pub fn change<R>(
+    path: &Path,
+    global: &Global,
+    work: impl FnOnce(&Regions<FileMedia>) -> Result<R, RegionError<Errno>>,
+) -> Result<(PathBuf, R), Failure> {
+    let pool = for_writing(path, global)?;
+    let at = pool.path.clone();
+    let done = work(&pool.regions);
+    // The pool was opened and recovered all the same: it is closed before anything is said.
+    pool.close()?;
+    let done = done.map_err(|error| Failure::from(error).at(at.display()))?;
+    Ok((at, done))
+}
+
+/// Opens for reading and looks; what was seen is the file's own bytes.
+pub fn look<R>(
+    path: &Path,
+    global: &Global,
+    work: impl FnOnce(&Regions<PrivateMedia>) -> Result<R, RegionError<Errno>>,
+) -> Result<(PathBuf, R), Failure> {
+    let (pool, _place) = for_reading(path, global)?;
+    let seen = work(&pool.regions).map_err(|error| Failure::from(error).at(pool.path.display()))?;
+    pool.read_whole()?;
+    Ok((pool.path, seen))
 }
 
 fn announce(path: &Path, global: &Global) -> PathBuf {

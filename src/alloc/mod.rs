@@ -31,6 +31,7 @@ mod extent;
 mod free;
 mod object;
 mod partial;
+mod reseal;
 mod run;
 mod stats;
 

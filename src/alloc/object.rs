@@ -1,6 +1,6 @@
 //! Allocates: an object of a class from the lane's word, or a run of slabs.
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::cache::{CachedWord, word_at};
 use super::run::{Holder, Reach, Run, entry, is_head, is_used};
@@ -442,17 +442,22 @@ pub(super) fn check_header<M: Media>(
     class: u8,
     shape: &SlabShape,
 ) -> Result<(), Corrupt> {
-    let at = pool.geometry().slab_at(slab);
-    let mut header = SlabHeader::new(pool.id(), slab, class, shape, 0);
-    pool.media().read(at, header.as_mut_bytes());
-    if header.is_right(pool.id(), slab, class, shape) {
+    if read_header(pool, slab).is_right(pool.id(), slab, class, shape) {
         Ok(())
     } else {
         Err(Corrupt::new(
-            at,
+            pool.geometry().slab_at(slab),
             "a slab's header does not match the slab map",
         ))
     }
+}
+
+/// What stands where `slab`'s header belongs.
+pub(super) fn read_header<M: Media>(pool: &Pool<M>, slab: u64) -> SlabHeader {
+    let mut header = SlabHeader::new_zeroed();
+    let at = pool.geometry().slab_at(slab);
+    pool.media().read(at, header.as_mut_bytes());
+    header
 }
 
 /// The first word of `slab` with bits that may be handed out (H1).

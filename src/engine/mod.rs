@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adopt;
 mod check;
 mod create;
 #[cfg(all(feature = "std", unix, not(loom)))]
@@ -42,6 +43,7 @@ mod io;
 mod open;
 mod report;
 
+pub use adopt::{AdoptError, adopt};
 pub use check::{CheckReport, Problem};
 pub use create::{CreateOptions, Identity};
 #[cfg(all(feature = "std", unix, not(loom)))]
@@ -80,6 +82,8 @@ impl<M> Deref for Engine<M> {
 
 impl<M: Media> Engine<M> {
     /// Space and log in numbers. Errors: metadata that cannot be right. Cost: reads every bitmap in use.
+    ///
+    /// Beside commits it may meet one half-way at its homes and take that for an error: [`Manager::pause`] first.
     pub fn stats(&self) -> Result<PoolStats, Corrupt> {
         let heap = self.heap().stats(self.pool())?;
         Ok(PoolStats {

@@ -190,6 +190,17 @@ impl Superblock {
         this
     }
 
+    /// This superblock for the same pool under another identity.
+    pub fn adopted(&self, pool_id: PoolId, key: [u8; 16], created_s: u64) -> Self {
+        let mut this = *self;
+        this.pool_id = pool_id;
+        this.key = key;
+        this.created_s = created_s.into();
+        this.generation = (self.generation.get() + 1).into();
+        this.seal();
+        this
+    }
+
     /// Whether this is what `newer` was before it grew.
     pub fn is_before(&self, newer: &Superblock) -> bool {
         self.generation.get() < newer.generation.get()

@@ -8,10 +8,10 @@
 //! The lines come from the lists of `homes.rs`, or off the records where there is no list. Crash: before step 3 is
 //! durable the old slot and the old log are untouched; after it the homes are durable.
 
+use super::Log;
 use super::place::Place;
 use super::record::Record;
 use super::slot::Slot;
-use super::{CheckpointState, Log};
 use crate::layout::RecordKind;
 use crate::media::Media;
 use crate::mem::{Array, LANES_WITHOUT_ALLOC};
@@ -29,7 +29,20 @@ pub struct CheckpointReport {
     pub retired_bytes: u64,
 }
 
+/// Keeps checkpoints out until it is dropped.
+#[derive(Debug)]
+pub(crate) struct CheckpointHold<'l> {
+    _gate: Guard<'l, ()>,
+}
+
 impl Log {
+    /// Waits for the checkpoint that is running, if one is, and keeps others waiting.
+    pub(crate) fn hold_checkpoints(&self) -> CheckpointHold<'_> {
+        CheckpointHold {
+            _gate: self.gate.lock(),
+        }
+    }
+
     /// Retires what can be retired. `retired` learns each heap block that the log gives back.
     ///
     /// Errors: a failed fence poisons the pool. Cost: two waits; none where there is nothing to retire.
@@ -38,18 +51,18 @@ impl Log {
         pool: &Pool<M>,
         retired: &mut dyn FnMut(ByteRange),
     ) -> Result<CheckpointReport, M::SyncError> {
-        let state = self.checkpoint.lock();
-        self.run(pool, state, retired)
+        let _gate = self.gate.lock();
+        self.run(pool, retired)
     }
 
-    /// As [`Log::checkpoint`], unless one is running.
+    /// As [`Log::checkpoint`], unless one is running or kept out.
     pub(crate) fn try_checkpoint<M: Media>(
         &self,
         pool: &Pool<M>,
         retired: &mut dyn FnMut(ByteRange),
     ) -> Result<(), M::SyncError> {
-        match self.checkpoint.try_lock() {
-            Some(state) => self.run(pool, state, retired).map(|_report| ()),
+        match self.gate.try_lock() {
+            Some(_gate) => self.run(pool, retired).map(|_report| ()),
             None => Ok(()),
         }
     }
@@ -79,9 +92,9 @@ impl Log {
     fn run<M: Media>(
         &self,
         pool: &Pool<M>,
-        mut state: Guard<'_, CheckpointState>,
         retired: &mut dyn FnMut(ByteRange),
     ) -> Result<CheckpointReport, M::SyncError> {
+        let mut state = self.checkpoint.lock();
         let geometry = &pool.geometry();
         let cut = self.cut();
         let Ok(mut heads) = Array::<u64, LANES_WITHOUT_ALLOC>::from_fn(self.lanes.len(), |lane| {

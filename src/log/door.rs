@@ -32,6 +32,7 @@ impl Timestamps {
         Timestamps(Log {
             next_timestamp: Padded(AtomicU64::new(1)),
             lanes: lanes.expect("a list that grows"),
+            gate: Lock::new(()),
             checkpoint: Lock::new(CheckpointState {
                 slot,
                 extensions: List::new(),

@@ -25,15 +25,18 @@ mod mask;
 mod place;
 mod record;
 mod recover;
+mod renew;
 mod replay;
 mod slot;
 mod walk;
 
 pub use append::AppendError;
 pub(crate) use append::{Framed, Room};
+pub(crate) use checkpoint::CheckpointHold;
 pub use checkpoint::CheckpointReport;
 pub(crate) use lane::Cursor;
 pub use recover::{RecoverError, RecoveryReport, recover};
+pub(crate) use renew::{renew, retired};
 pub(crate) use replay::undo;
 
 use crate::layout::{Geometry, PoolId};
@@ -53,6 +56,8 @@ const EXTENSIONS_WITHOUT_ALLOC: usize = 8;
 pub struct Log {
     next_timestamp: Padded<AtomicU64>,
     lanes: Array<Padded<Lane>, LANES_WITHOUT_ALLOC>,
+    /// Held by a checkpoint from its first step to its last, and by a pause; taken before `checkpoint`.
+    gate: Lock<()>,
     checkpoint: Lock<CheckpointState>,
 }
 
@@ -62,6 +67,10 @@ struct CheckpointState {
     slot: Slot,
     extensions: List<Lent, EXTENSIONS_WITHOUT_ALLOC>,
 }
+
+/// Where an empty log of another identity goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renewed(Slot);
 
 /// A heap block that a lane's log occupies from its EXTEND on.
 #[derive(Clone, Copy, Debug, Default)]

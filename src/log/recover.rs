@@ -148,6 +148,7 @@ pub fn recover<M: Media>(
             ))
         })
         .map_err(too_many)?,
+        gate: Lock::new(()),
         checkpoint: Lock::new(CheckpointState {
             slot: new,
             extensions: List::new(),
@@ -156,7 +157,7 @@ pub fn recover<M: Media>(
     Ok((log, report))
 }
 
-fn newest_slot<M: Media>(pool: &Pool<M>) -> Result<Slot, Corrupt> {
+pub(super) fn newest_slot<M: Media>(pool: &Pool<M>) -> Result<Slot, Corrupt> {
     let geometry = &pool.geometry();
     let load = |index| Slot::load(pool.media(), geometry, pool.id(), index);
     let slot = match (load(0), load(1)) {

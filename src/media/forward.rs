@@ -33,6 +33,7 @@ macro_rules! forward_accesses {
             read(at: $crate::units::ByteOffset, into: &mut [u8]);
             write(at: $crate::units::ByteOffset, bytes: &[u8]);
             fill(range: $crate::units::ByteRange, byte: u8);
+            address(range: $crate::units::ByteRange) -> Option<*const u8>;
         }
     };
 }

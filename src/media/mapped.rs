@@ -260,6 +260,12 @@ impl Media for Mapped {
 
     #[inline]
     #[track_caller]
+    fn address(&self, range: ByteRange) -> Option<*const u8> {
+        Some(self.pointer(range.start(), range.len().get()).cast_const())
+    }
+
+    #[inline]
+    #[track_caller]
     fn fill(&self, range: ByteRange, byte: u8) {
         let pointer = self.pointer(range.start(), range.len().get());
         // SAFETY: in bounds by `pointer`; `fill` tolerates races (V2).

@@ -111,6 +111,13 @@ pub trait Media {
     /// Stores `byte` to every byte of `range` with ordinary stores.
     fn fill(&self, range: ByteRange, byte: u8);
 
+    /// Where the bytes of `range` lie in this process's memory, as long as the medium lives and keeps its length; `None`
+    /// where they do not lie there as they are.
+    fn address(&self, range: ByteRange) -> Option<*const u8> {
+        let _ = range;
+        None
+    }
+
     /// Starts write-back of `lines`; durable after the next fence of this thread.
     fn flush(&self, lines: LineRange);
 

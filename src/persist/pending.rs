@@ -45,6 +45,13 @@ impl<'m, M: Media> Pending<'m, M> {
         }
     }
 
+    /// Stores `byte` to all of `range` and starts its write-back.
+    #[track_caller]
+    pub fn fill(&mut self, range: ByteRange, byte: u8) {
+        self.media.fill(range, byte);
+        self.flush(range);
+    }
+
     /// Makes visible bytes durable even where an earlier sync of them failed ([`Media::reaffirm`]).
     #[inline]
     #[track_caller]

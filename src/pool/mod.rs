@@ -13,6 +13,7 @@
 //!     that grows before both copies say so.
 //! Crash: create leaves no pool or the whole one; grow leaves the old length or the new one, and the same bytes.
 
+mod adopt;
 mod create;
 mod error;
 mod grow;
@@ -20,6 +21,7 @@ mod health;
 mod mend;
 mod open;
 
+pub(crate) use adopt::{invalidate, restore};
 pub use create::{Shape, clear, seal};
 pub use error::{CreateError, GrowError, OpenError};
 pub(crate) use grow::grow;
@@ -29,7 +31,7 @@ pub use open::{Expectation, open};
 
 use crate::layout::{Geometry, LayoutName, PoolId, Superblock};
 use crate::media::Media;
-use crate::sync::{Lock, Monotone};
+use crate::sync::{Guard, Lock, Monotone};
 
 /// A medium that holds a pool, with what its superblock says.
 #[derive(Debug)]
@@ -126,6 +128,11 @@ impl<M: Media> Pool<M> {
     #[inline]
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Waits for a growth that is under way, and keeps others waiting.
+    pub(crate) fn hold_len(&self) -> Guard<'_, u64> {
+        self.generation.lock()
     }
 
     /// Gives the medium back.

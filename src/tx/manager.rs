@@ -11,11 +11,11 @@ use crate::log::{CheckpointReport, Cursor, Log};
 use crate::media::Media;
 use crate::mem::{Array, List};
 use crate::pool::Pool;
-use crate::sync::{Guard, Lock, relax};
+use crate::sync::{AtomicUsize, Guard, Lock, Ordering, relax};
 use crate::units::{ByteLen, ByteOffset, ByteRange, Padded};
 
 /// Lanes that a build without `alloc` can hold transactions on; recovery serves more.
-const HOLDERS_WITHOUT_ALLOC: usize = 2;
+pub(super) const HOLDERS_WITHOUT_ALLOC: usize = 2;
 /// Memory of the transaction that frees emptied slabs: enough for some fifty words of the slab map.
 const RECLAIM_BYTES: usize = 2048;
 /// Ranges that an undo transaction can snapshot without `alloc`.
@@ -153,7 +153,9 @@ pub struct Manager<M> {
     pub(super) pool: Pool<M>,
     pub(super) log: Log,
     pub(super) heap: Heap,
-    lanes: Array<Padded<Lock<LaneState>>, HOLDERS_WITHOUT_ALLOC>,
+    pub(super) lanes: Array<Padded<Lock<LaneState>>, HOLDERS_WITHOUT_ALLOC>,
+    /// How many threads wait for a moment without transactions.
+    pub(super) pausing: AtomicUsize,
     read_only: bool,
 }
 
@@ -179,6 +181,7 @@ impl<M: Media> Manager<M> {
             log,
             heap,
             lanes,
+            pausing: AtomicUsize::new(0),
             read_only,
         }
     }
@@ -261,6 +264,10 @@ impl<M: Media> Manager<M> {
     /// A lane that nobody holds: with `std` waits for one.
     #[inline]
     pub(super) fn take_lane(&self) -> Result<Guard<'_, LaneState>, TxError<M::SyncError>> {
+        // Relaxed: a courtesy; the lanes' locks decide.
+        if self.pausing.load(Ordering::Relaxed) != 0 {
+            self.give_way();
+        }
         let count = self.lanes.len();
         let own = preferred_lane();
         let own = if own < count { own } else { own % count };
@@ -338,7 +345,6 @@ impl<M: Media> Manager<M> {
 #[cfg(all(feature = "std", not(loom)))]
 #[inline]
 fn preferred_lane() -> usize {
-    use crate::sync::{AtomicUsize, Ordering};
     use core::cell::Cell;
 
     const NONE: usize = usize::MAX;

@@ -62,6 +62,11 @@ impl<M: Media> Regions<M> {
 }
 
 impl<'r, M: Media> Batch<'r, M> {
+    /// Takes the directory's lock now.
+    pub(crate) fn lock(&mut self) {
+        self.changes.lock(self.regions);
+    }
+
     pub(crate) fn regions(&self) -> &'r Regions<M> {
         self.regions
     }

@@ -231,14 +231,6 @@ impl Tail {
     pub fn attributes(&self) -> &[u8] {
         &self.bytes[Self::HEAD + self.name..self.len]
     }
-
-    /// Bytes on media; 0 for none.
-    pub fn bytes(&self) -> u64 {
-        match self.len {
-            Self::HEAD => 0,
-            len => len as u64,
-        }
-    }
 }
 
 /// Entries that are read at once.

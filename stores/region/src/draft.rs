@@ -319,41 +319,56 @@ impl Draft {
         least: u64,
         keep: u64,
     ) -> Outcome<M, ()> {
-        let old = self.rebuild(tx, want, least, keep, self.slot)?;
-        for place in [old.block().0, old.map().0]
-            .into_iter()
-            .filter(|place| *place != 0)
-        {
+        let block = self.room(tx, want, least)?;
+        self.move_to(tx, block, keep)
+    }
+
+    /// A block for the region, whose bytes nobody has touched.
+    pub fn room<M: Media>(
+        &self,
+        tx: &mut Tx<'_, M>,
+        want: u64,
+        least: u64,
+    ) -> Outcome<M, ByteRange> {
+        let request = |bytes| {
+            let request = Request::new(bytes).sparse();
+            let align = self.found.entry.align();
+            align.map_or(request, |align| request.with_align(align))
+        };
+        match tx.alloc(request(want)) {
+            Err(TxError::Alloc(AllocError::NoSpace { .. } | AllocError::TooLarge { .. }))
+                if least < want =>
+            {
+                Ok(tx.alloc(request(least))?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Moves the region's first `keep` bytes into `block`.
+    pub fn move_to<M: Media>(
+        &mut self,
+        tx: &mut Tx<'_, M>,
+        block: ByteRange,
+        keep: u64,
+    ) -> Outcome<M, ()> {
+        let old = self.rebuild(tx, block, keep, self.slot)?;
+        let places = [old.block().0, old.map().0];
+        for place in places.into_iter().filter(|place| *place != 0) {
             tx.free(ByteOffset::new(place))?;
         }
         Ok(())
     }
 
-    /// Copies the first `keep` bytes into a block of their own, with a map for the region of `slot`; answers the entry
-    /// as it was.
+    /// Copies the first `keep` bytes into `block`, with a map for the region of `slot`; answers the entry as it was.
     pub fn rebuild<M: Media>(
         &mut self,
         tx: &mut Tx<'_, M>,
-        want: u64,
-        least: u64,
+        block: ByteRange,
         keep: u64,
         slot: u32,
     ) -> Outcome<M, DirectoryEntry> {
         let mut entry = self.found.entry;
-        let request = |bytes| {
-            let request = Request::new(bytes).sparse();
-            entry
-                .align()
-                .map_or(request, |align| request.with_align(align))
-        };
-        let block = match tx.alloc(request(want)) {
-            Err(TxError::Alloc(AllocError::NoSpace { .. } | AllocError::TooLarge { .. }))
-                if least < want =>
-            {
-                tx.alloc(request(least))?
-            }
-            outcome => outcome?,
-        };
         let old_home = self.home(&(0..keep)).start();
         let written = self.written(tx, 0..keep)?;
         entry.set_block(block.start().get(), block.len().get());

@@ -38,6 +38,8 @@ mod batch;
 mod check;
 mod checked;
 mod chunks;
+mod compact;
+mod copy;
 mod counters;
 mod directory;
 mod draft;
@@ -50,16 +52,21 @@ mod persist;
 #[cfg(unix)]
 mod request;
 mod resize;
+mod scrub;
 mod segments;
 mod slots;
 mod stage;
 #[cfg(unix)]
 mod target;
+mod typed;
+mod view;
 mod write;
 
 pub use access::RegionEntry;
 pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};
+pub use compact::CompactReport;
+pub use copy::CopyError;
 pub use counters::Counts;
 pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
@@ -69,6 +76,7 @@ pub use request::{
     Answer, BufferAnswer, Completion, Operation, Outcome, Request, Requests, RequestsError, Touch,
     TransferError, wait_all, wait_any,
 };
+pub use scrub::{BadChunk, ScrubReport};
 pub use segments::{Extent, WriteMode};
 #[cfg(unix)]
 pub use target::{
@@ -76,3 +84,4 @@ pub use target::{
     Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetRegions, TargetReport,
     Thresholds, TransferConfig, parse_size, payload_min,
 };
+pub use view::RegionView;

@@ -43,11 +43,12 @@ impl<M: Media> Batch<'_, M> {
             regions.refuse_views(parts.slot, &found)?;
             let chunks = Chunks::read(tx, parts.slot, &found.entry)?;
             let mut draft = Draft::new(parts.slot, found, chunks);
-            let (old_len, keep) = (draft.len(), draft.len().min(new_len));
+            let old_len = draft.len();
             // What the record holds of the present block would come over bytes that go straight there.
             let logged = changes.logged.contains(&parts.slot);
             if new_len > draft.capacity() || (logged && new_len > 0) {
-                draft.relocate(tx, new_len, new_len, keep)?;
+                let room = new_len.max(old_len);
+                draft.relocate(tx, room, room, old_len)?;
                 changes.logged.retain(|slot| *slot != parts.slot);
             }
             if new_len < old_len {

@@ -321,7 +321,8 @@ pub(crate) fn insert_twin<'r, M: Media>(
     let (slot, found) = take_slot(regions, tx, changes)?;
     let len = draft.len();
     if draft.capacity() > 0 {
-        draft.rebuild(tx, len.max(1), len.max(1), len, slot)?;
+        let block = draft.room(tx, len.max(1), len.max(1))?;
+        draft.rebuild(tx, block, len, slot)?;
     }
     let mut entry = draft.found.entry;
     entry.set_tail(0);
