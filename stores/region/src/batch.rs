@@ -41,10 +41,9 @@ pub struct Batch<'r, M: Media> {
 impl<M: Media> Regions<M> {
     /// Begins a batch. Errors: read-only, poisoned. Cost: no wait.
     pub fn batch(&self) -> Result<Batch<'_, M>, RegionError<M::SyncError>> {
-        self.in_service()?;
         Ok(Batch {
             regions: self,
-            tx: Some(self.engine().begin()?),
+            tx: Some(self.begin()?),
             changes: Changes::new(),
         })
     }

@@ -16,14 +16,17 @@ pub enum Retirement {
     Destroyed,
     /// It lives somewhere else now.
     Moved,
+    /// It is on its way; it serves again should that fail.
+    Moving,
 }
 
 impl Retirement {
     /// What happened, and what to do.
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Retirement::Closed => "the pool was closed: open it again",
             Retirement::Destroyed => "the pool was destroyed: make a new one",
+            Retirement::Moving => "the pool is being moved: wait until that is over",
             Retirement::Moved => "the pool was moved: open it where it is now",
         }
     }

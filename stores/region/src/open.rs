@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::engine::Engine;
 use everline::layout::{REGION_CHECKED, REGION_GROWABLE};
@@ -15,8 +15,9 @@ use crate::counters::{Counters, Counts};
 use crate::directory::{self, Found, Tail, View};
 use crate::id::IdParts;
 use crate::index::Index;
+use crate::service::Service;
 use crate::slots::{Live, Slot, Slots};
-use crate::{RegionError, RegionId, Retirement};
+use crate::{RegionError, RegionId};
 
 /// What a region is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +57,7 @@ pub struct Regions<M: Media> {
     index: Mutex<Index>,
     /// What is volatile of each slot, its lock among it (R5).
     slots: Slots,
-    /// Set once the pool behind this handle is closed, destroyed or moved.
-    retired: OnceLock<Retirement>,
+    service: Service,
     pub(crate) counters: Counters,
 }
 
@@ -86,7 +86,7 @@ impl<M: Media> Regions<M> {
             namespace,
             index: Mutex::default(),
             slots: Slots::new(),
-            retired: OnceLock::new(),
+            service: Service::default(),
             counters: Counters::default(),
         })
     }
@@ -116,10 +116,8 @@ impl<M: Media> Regions<M> {
         self.counters.counts()
     }
 
-    /// Makes every later operation answer [`RegionError::Retired`]; the first reason stays. Operations that run
-    /// meanwhile end as they would have.
-    pub fn retire(&self, why: Retirement) {
-        self.retired.get_or_init(|| why);
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
     }
 
     /// Errors: [`RegionError::Lost`] where zeros stand in for bytes that could not be read.
@@ -128,15 +126,6 @@ impl<M: Media> Regions<M> {
         match self.engine.pool().media().intact() {
             true => Ok(()),
             false => Err(RegionError::Lost),
-        }
-    }
-
-    /// Errors: [`RegionError::Retired`].
-    #[inline]
-    pub(crate) fn in_service(&self) -> Result<(), RegionError<M::SyncError>> {
-        match self.retired.get() {
-            None => Ok(()),
-            Some(why) => Err(RegionError::Retired { why: *why }),
         }
     }
 
@@ -203,16 +192,14 @@ impl<M: Media> Regions<M> {
     /// The region that `id` names, its slot shared (R5).
     #[inline]
     pub(crate) fn enter(&self, id: RegionId) -> Result<Inside<'_>, RegionError<M::SyncError>> {
-        self.in_service()?;
         if let Some(slot) = self.slots.get(id.slot_hint()) {
             let state = slot.share();
             if state.as_ref().is_some_and(|live| live.id == id) {
+                self.in_service()?; // with the slot shared: whoever moves the pool waits for us, or we see him
                 return Ok(Inside { slot, state });
             }
         }
-        // Where zeros stand in for an entry, that is the reason, and not the identifier.
-        let entered = self.enter_anew(id);
-        entered.map_err(|error| self.intact().err().unwrap_or(error))
+        self.enter_anew(id)
     }
 
     #[cold]
@@ -223,6 +210,7 @@ impl<M: Media> Regions<M> {
             drop(held);
             let state = slot.share();
             if state.as_ref().is_some_and(|live| live.id == id) {
+                self.in_service()?;
                 return Ok(Inside { slot, state });
             }
         }
@@ -237,6 +225,7 @@ impl<M: Media> Regions<M> {
         }
         let slot = self.slots.get_or_make(parts.slot);
         let mut state = slot.hold();
+        self.in_service_still()?;
         if state.as_ref().is_none_or(|live| live.id != id) {
             let found = self.find(&self.engine, id, parts)?;
             let chunks = Chunks::read(&self.engine, parts.slot, &found.entry)?;

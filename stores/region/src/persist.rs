@@ -68,7 +68,7 @@ impl<M: Media> Regions<M> {
         extents: &[Extent],
         checked: bool,
     ) -> Result<(), RegionError<M::SyncError>> {
-        let mut tx = self.engine().begin()?;
+        let mut tx = self.begin()?;
         let held = self.hold(id)?;
         let live = held.live();
         for extent in extents {

@@ -193,7 +193,7 @@ impl<M: Media> Regions<M> {
     ) -> Result<(), RegionError<M::SyncError>> {
         let mut by_copy = false;
         loop {
-            let tx = self.engine().begin()?;
+            let tx = self.begin()?;
             let held = self.hold(write.id)?;
             match self.try_write(tx, held, write, by_copy) {
                 Err(RegionError::Tx(TxError::LogFull { .. })) if !by_copy => by_copy = true,

@@ -11,7 +11,7 @@ use super::size::parse_size;
 const SUGGESTED_FROM: f64 = 0.7;
 
 /// An object whose fields are being read. Every key that was asked for is known; what is left at the end is not.
-pub(super) struct Fields<'s> {
+pub(crate) struct Fields<'s> {
     scope: &'s str,
     map: Map<String, Value>,
     known: Vec<&'static str>,

@@ -30,6 +30,7 @@ use super::{
     ConfigError, Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport,
 };
 use crate::Regions;
+use crate::transfer::admit;
 
 impl Target {
     /// Opens the target that `config` describes, and makes it where the configuration says so.
@@ -292,6 +293,14 @@ fn assemble(
         read_only: config.read_only,
         expected_len: config.size,
     };
+    if let Some(path) = path.as_ref().filter(|_| !created) {
+        // Where the pool went was somebody's choice; here it only matters whether it is there.
+        let disk = LocalDisk::new(&FileOptions {
+            allow_foreign_fs: true,
+            ..FileOptions::default()
+        });
+        admit(&disk, path, &media, !config.read_only)?;
+    }
     let recovery = Instant::now();
     let opened = Engine::open(Preserved::new(media), &options);
     let (engine, opened) = opened.map_err(|error| TargetError::open(&name, error))?;
