@@ -20,6 +20,7 @@ use everline::media::SpaceError;
 use everline::media::file::FileError;
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
+use everline_region::transfer::ImageError;
 use everline_region::{RegionError, TargetError};
 use serde_json::{Value, json};
 
@@ -241,9 +242,28 @@ impl From<TargetError> for Failure {
             TargetError::Create { place, error } => return Failure::from(error).at(place),
             TargetError::Grow { place, error } => return Failure::from(error).at(place),
             TargetError::Regions { place, error } => return Failure::from(error).at(place),
+            TargetError::Image(error) => return error.into(),
             TargetError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
             TargetError::Config(_) | TargetError::InProvider { .. } => (Code::Usage, "config"),
             TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let (code, kind) = match error {
+            ImageError::File(error) => return error.into(),
+            ImageError::Cancelled { .. } => (Code::Io, "cancelled"),
+            ImageError::Running => (Code::Locked, "running"),
+            ImageError::Damaged { .. } | ImageError::Unreadable => (Code::Io, "damaged"),
+            ImageError::Retired { .. } => (Code::Io, "retired"),
+            ImageError::Source { .. } => (Code::Io, "source"),
+            ImageError::Unsound { .. } => (Code::Inconsistent, "unsound"),
+            ImageError::Migrated { .. } => (Code::Io, "migrated"),
+            ImageError::Note { .. } => (Code::Inconsistent, "note"),
+            ImageError::ReadOnly => (Code::Io, "read_only"),
         };
         Failure::new(code, kind, error)
     }

@@ -70,8 +70,8 @@ fn run(example: &str, words: &[&str], deadline: Option<Duration>) -> Vec<String>
 
 /// The number behind the last line that begins with `word`.
 fn last(lines: &[String], word: &str) -> Option<u64> {
-    let numbers = lines.iter().filter_map(|line| line.strip_prefix(word));
-    numbers.last().map(|number| {
+    let mut numbers = lines.iter().filter_map(|line| line.strip_prefix(word));
+    numbers.next_back().map(|number| {
         number
             .trim()
             .split(' ')

@@ -9,6 +9,7 @@ use everline::media::{Domain, Durability, Errno, SpaceError};
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
 use everline::units::ByteOffset;
+use everline_region::transfer::ImageError;
 use everline_region::{
     ConfigError, CopyError, ParseSizeError, RegionError, RegionId, Regions, RequestsError,
     Retirement, TargetError, TransferError, parse_size,
@@ -50,6 +51,9 @@ fn region_text(error: &Error) -> String {
         RegionError::Retired { why: Retirement::Closed } => "the pool was closed: open it again".into(),
         RegionError::Retired { why: Retirement::Destroyed } => "the pool was destroyed: make a new one".into(),
         RegionError::Retired { why: Retirement::Moved } => "the pool was moved: open it where it is now".into(),
+        RegionError::Retired {
+            why: Retirement::Moving,
+        } => "the pool is being moved: wait until that is over".into(),
         RegionError::Lost => "bytes of the pool could not be read, and zeros stand in for them: close the pool, look at its file and its device, and open it again".into(),
         RegionError::Panicked => "the operation panicked on its worker, and its buffers are lost: look at what it was to change before it is issued again".into(),
         RegionError::Poisoned => "the pool is poisoned by a failed sync: close it and open it again to recover".into(),
@@ -104,6 +108,9 @@ fn region_errors() -> Vec<Error> {
         },
         RegionError::Retired {
             why: Retirement::Moved,
+        },
+        RegionError::Retired {
+            why: Retirement::Moving,
         },
         RegionError::Lost,
         RegionError::Panicked,
@@ -227,6 +234,7 @@ fn target_text(error: &TargetError) -> &'static str {
             "/p/pool: device durability is required and only volatile by a flush (a reason) is there; use another place or another type, or require less"
         }
         TargetError::Regions { .. } => "/p/pool: the pool is open read-only: open it for writing",
+        TargetError::Image(_) => "another copy of this pool is under way: wait until that is over",
         TargetError::NoIdentity { .. } => {
             "/p/pool: no random identity for a new pool (gone); is /dev/urandom readable?"
         }
@@ -280,6 +288,7 @@ fn i9_every_refusal_of_a_target_names_the_place() {
             place: place(),
             error: RegionError::ReadOnly,
         },
+        TargetError::Image(ImageError::Running),
         TargetError::NoIdentity {
             place: place(),
             reason: "gone".into(),
@@ -303,6 +312,69 @@ fn i9_every_refusal_of_a_target_names_the_place() {
         matches!(unmet.into(), TargetError::DomainUnmet { .. }),
         "one kind for every way to find out"
     );
+}
+
+fn image_text(error: &ImageError) -> &'static str {
+    match error {
+        ImageError::File(_) => "/p/pool: busy, open elsewhere; close the other user first",
+        ImageError::Cancelled { .. } => "/p/pool: cancelled; nothing was left there",
+        ImageError::Running => "another copy of this pool is under way: wait until that is over",
+        ImageError::Damaged { .. } => {
+            "/p/pool: the bytes at offset 0x40 are not those that were written; check the device of the destination, the source is as it was"
+        }
+        ImageError::Unreadable => {
+            "bytes of the source could not be read; check its device and restore a snapshot"
+        }
+        ImageError::Retired { .. } => {
+            "the source does not serve: the pool was closed: open it again"
+        }
+        ImageError::Source { .. } => "the source could not be closed: a reason",
+        ImageError::Unsound { .. } => {
+            "/p/pool: no sound pool: a reason; use another snapshot, or salvage what can be read of this one"
+        }
+        ImageError::Migrated { .. } => "/p/pool: the pool was moved to /q/pool: open it there",
+        ImageError::Note { .. } => {
+            "/p/pool: a reason; find out which of the pools it is about is the right one, then remove the note"
+        }
+        ImageError::ReadOnly => {
+            "the pool is open read-only: open it for writing, or keep the source"
+        }
+    }
+}
+
+#[test]
+fn i9_every_refusal_of_a_copy_of_a_pool_names_the_path() {
+    let path = || std::path::PathBuf::from("/p/pool");
+    let reason = || "a reason".to_owned();
+    for error in [
+        ImageError::File(FileError::Busy { path: path() }),
+        ImageError::Cancelled { path: path() },
+        ImageError::Running,
+        ImageError::Damaged {
+            path: path(),
+            at: ByteOffset::new(0x40),
+        },
+        ImageError::Unreadable,
+        ImageError::Retired {
+            why: Retirement::Closed,
+        },
+        ImageError::Source { reason: reason() },
+        ImageError::Unsound {
+            path: path(),
+            reason: reason(),
+        },
+        ImageError::Migrated {
+            path: path(),
+            to: "/q/pool".into(),
+        },
+        ImageError::Note {
+            path: path(),
+            reason: reason(),
+        },
+        ImageError::ReadOnly,
+    ] {
+        assert_eq!(error.to_string(), image_text(&error));
+    }
 }
 
 fn transfer_text(error: &TransferError<Errno>) -> &'static str {
