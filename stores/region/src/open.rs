@@ -199,7 +199,9 @@ impl<M: Media> Regions<M> {
                 return Ok(Inside { slot, state });
             }
         }
-        self.enter_anew(id)
+        // Where zeros stand in for an entry, that is the reason, and not the identifier.
+        let entered = self.enter_anew(id);
+        entered.map_err(|error| self.intact().err().unwrap_or(error))
     }
 
     #[cold]
