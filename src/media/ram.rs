@@ -10,12 +10,19 @@ use super::forward::{forward, forward_accesses};
 use super::{Checksum, Domain, Durability, Mapped, Media};
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
+/// Alignment of the first byte.
 const ALIGN: usize = 4096;
+
+/// What is asked of the allocator: more than that, and it would store zeros to every page instead of handing out pages
+/// that the system zeroes when they are first touched.
+const ALLOCATED_ALIGN: usize = 16;
 
 /// Zeroed memory of a fixed length that is gone with the process.
 #[derive(Debug)]
 pub struct Ram {
     mapped: Mapped,
+    /// Where the allocation begins, up to a page before the first byte.
+    start: *mut u8,
     layout: Layout,
 }
 
@@ -48,23 +55,35 @@ impl Ram {
     }
 
     fn with_durability(len: ByteLen, durability: Durability) -> Self {
-        let layout = Layout::from_size_align(len.get().max(1) as usize, ALIGN)
-            .expect("length fits the address space");
+        let size = (len.get() as usize).saturating_add(ALIGN);
+        let layout =
+            Layout::from_size_align(size, ALLOCATED_ALIGN).expect("length fits the address space");
         // SAFETY: the layout has a size above zero.
-        let base = unsafe { alloc_zeroed(layout) };
-        if base.is_null() {
+        let start = unsafe { alloc_zeroed(layout) };
+        if start.is_null() {
             handle_alloc_error(layout);
         }
+        // Less than the page that was added.
+        let base = start.wrapping_add(start.align_offset(ALIGN));
         // SAFETY: the allocation lives until `drop`, is aligned to a page and is reached only through `mapped`.
         let mapped = unsafe { Mapped::new(base, len, FlushKind::detect(), durability) };
-        Ram { mapped, layout }
+        Ram {
+            mapped,
+            start,
+            layout,
+        }
     }
 }
+
+// SAFETY: the allocation is owned, and `start` is used only to free it; the bytes are `mapped`'s business.
+unsafe impl Send for Ram {}
+// SAFETY: as above.
+unsafe impl Sync for Ram {}
 
 impl Drop for Ram {
     fn drop(&mut self) {
         // SAFETY: allocated in `with_durability` with this layout, and freed only here.
-        unsafe { dealloc(self.mapped.base(), self.layout) }
+        unsafe { dealloc(self.start, self.layout) }
     }
 }
 
