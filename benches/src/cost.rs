@@ -88,10 +88,16 @@ const STEPS: [(&str, Step); 38] = [
 type RegionStep = fn(&mut RegionBench<Pool<'_>>) -> regions::Outcome<Ram>;
 
 /// Rows that are one step on open regions.
-const REGION_STEPS: [(&str, RegionStep); 5] = [
+const REGION_STEPS: [(&str, RegionStep); 11] = [
     ("region/write/64B", |bench| bench.write(64)),
     ("region/write 4KiB durable", |bench| bench.write(4096)),
     ("region/write/1MiB", |bench| bench.write(1 << 20)),
+    ("region/write_atomic/64B", |bench| bench.write_atomic(64)),
+    ("region/write_atomic/4KiB", |bench| bench.write_atomic(4096)),
+    ("region/create/64B", |bench| bench.create(64)),
+    ("region/create/256KiB", |bench| bench.create(256 << 10)),
+    ("region/create_with/4KiB", |bench| bench.create_with(4096)),
+    ("region/create and first write/4KiB", |bench| bench.touch(4096)),
     ("region/read/64B", |bench| bench.read(64)),
     ("region/read/4KiB", |bench| bench.read(4096)),
 ];

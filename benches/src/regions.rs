@@ -64,6 +64,34 @@ impl<M: Media> RegionBench<M> {
         self.regions.write(self.id, at, &self.value[..len as usize])
     }
 
+    /// A write of `len` bytes, all or nothing.
+    #[inline]
+    pub fn write_atomic(&mut self, len: u64) -> Outcome<M> {
+        let at = self.next(len);
+        self.regions
+            .write_atomic(self.id, at, &self.value[..len as usize])
+    }
+
+    /// Another region of `len` bytes, none of which is stored.
+    pub fn create(&mut self, len: u64) -> Outcome<M> {
+        let made = self.regions.create(len, &RegionOptions::default());
+        made.map(|_id| ())
+    }
+
+    /// Another region with `len` bytes.
+    pub fn create_with(&mut self, len: u64) -> Outcome<M> {
+        let data = &self.value[..len as usize];
+        let made = self.regions.create_with(data, &RegionOptions::default());
+        made.map(|_id| ())
+    }
+
+    /// The first write to a region of `len` bytes.
+    pub fn touch(&mut self, len: u64) -> Outcome<M> {
+        self.id = self.regions.create(len, &RegionOptions::default())?;
+        (self.bytes, self.at) = (len, 0);
+        self.write(64)
+    }
+
     /// A read of `len` bytes.
     #[inline]
     pub fn read(&mut self, len: u64) -> Outcome<M> {
