@@ -1,6 +1,11 @@
 //! Pools for tests.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+#[cfg(unix)]
+pub mod backends;
+
+pub mod disks;
+
 use std::path::{Path, PathBuf};
 
 use everline::engine::{
