@@ -1,12 +1,17 @@
 //! What can be typed.
 
+use std::path::Path;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use everline::engine::OpenOptions;
 use everline::layout::LayoutName;
 use everline::media::Domain;
 use everline::media::file::FileOptions;
+use everline_region::TargetConfig;
 
-use crate::verbs::{check, create, demo, destroy, doctor, grow, heap, info, region, stats};
+use crate::verbs::{
+    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, region, restore,
+    scrub, snapshot, stats,
+};
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
                      5 locked, 6 durability policy unmet.";
@@ -84,11 +89,14 @@ impl Global {
         }
     }
 
-    /// What is taken for granted about a pool.
-    pub fn open(&self) -> OpenOptions {
-        OpenOptions {
+    /// The pool at `path`, with what is taken for granted about it.
+    pub fn target(&self, path: &Path) -> TargetConfig {
+        TargetConfig {
             layout: self.layout,
-            ..OpenOptions::default()
+            require: self.require.map(Domain::from),
+            assume_persistent: self.assume_persistent,
+            allow_foreign_fs: self.allow_foreign_fs,
+            ..TargetConfig::pmem(path)
         }
     }
 }
@@ -110,6 +118,16 @@ pub enum Verb {
     Check(check::Options),
     /// Make a pool longer, with its contents as they are
     Grow(grow::Options),
+    /// Compare checked regions with their checksums; changes no byte
+    Scrub(scrub::Options),
+    /// Give back room that regions do not use, and bring them together
+    Compact(compact::Options),
+    /// Copy a pool as it is now; changes no byte of it
+    Snapshot(snapshot::Options),
+    /// Make the pool in a snapshot again
+    Restore(restore::Options),
+    /// Move a pool to another place
+    Migrate(migrate::Options),
     /// Remove a pool's file, durably
     Destroy(destroy::Options),
     /// Named regions: put, get, ls, rm

@@ -32,6 +32,14 @@ pub struct LiveObject {
     pub huge: bool,
 }
 
+/// Slabs of a run.
+pub(super) fn slabs_of(kind: MapEntryKind) -> u64 {
+    match kind {
+        MapEntryKind::Huge { slabs } => u64::from(slabs),
+        MapEntryKind::Slab { .. } => 1,
+    }
+}
+
 impl Heap {
     /// Visits every live object in order of place. Cost: reads the slab map and every bitmap in use.
     pub(crate) fn for_each_live<M: Media>(
@@ -75,43 +83,55 @@ impl Heap {
         pool: &Pool<M>,
         mut visit: impl FnMut(u64, Option<(MapEntryKind, SlabShape)>),
     ) -> Result<(), Corrupt> {
-        let geometry = &pool.geometry();
+        let count = pool.geometry().slab_count();
         let mut slab = 0;
-        while slab < geometry.slab_count() {
-            if !is_used(pool, slab) {
-                visit(slab, None);
-                slab += 1;
-                continue;
-            }
-            let entry_at = geometry.entry_at(slab);
-            if !is_head(pool, slab) {
-                return Err(Corrupt::new(
-                    geometry.head_word_at(slab),
-                    "a used slab belongs to no run",
-                ));
-            }
-            let kind = entry(pool, slab)?;
-            let (slabs, shape) = match kind {
-                MapEntryKind::Huge { slabs } => (u64::from(slabs), SlabShape::default()),
-                MapEntryKind::Slab { class } => {
-                    let shape = self.classes().shape(class);
-                    (
-                        1,
-                        *shape.ok_or(Corrupt::new(
-                            entry_at,
-                            "the slab map names an unknown class",
-                        ))?,
-                    )
-                }
-            };
-            // Asked for again, since the pool may have grown meanwhile.
-            if slabs > pool.geometry().slab_count() - slab {
-                return Err(Corrupt::new(entry_at, "a run of slabs leaves the heap"));
-            }
-            visit(slab, Some((kind, shape)));
-            slab += slabs;
+        while slab < count {
+            let run = self.run_at(pool, slab)?;
+            visit(slab, run);
+            slab += run.map_or(1, |(kind, _shape)| slabs_of(kind));
         }
         Ok(())
+    }
+
+    /// The run that begins at `slab`, `None` for a free slab.
+    pub(super) fn run_at<M: Media>(
+        &self,
+        pool: &Pool<M>,
+        slab: u64,
+    ) -> Result<Option<(MapEntryKind, SlabShape)>, Corrupt> {
+        let geometry = &pool.geometry();
+        if !is_used(pool, slab) {
+            return Ok(None);
+        }
+        if !is_head(pool, slab) {
+            let at = geometry.head_word_at(slab);
+            return Err(Corrupt::new(at, "a used slab belongs to no run"));
+        }
+        let kind = entry(pool, slab)?;
+        let shape = self.shape_of(pool, slab, kind)?;
+        Ok(Some((kind, shape)))
+    }
+
+    /// How a run of this kind is divided (meaningful for slabs of a class), if there can be one at `slab`.
+    pub(super) fn shape_of<M: Media>(
+        &self,
+        pool: &Pool<M>,
+        slab: u64,
+        kind: MapEntryKind,
+    ) -> Result<SlabShape, Corrupt> {
+        let geometry = &pool.geometry();
+        let entry_at = geometry.entry_at(slab);
+        let shape = match kind {
+            MapEntryKind::Huge { .. } => SlabShape::default(),
+            MapEntryKind::Slab { class } => {
+                let unknown = Corrupt::new(entry_at, "the slab map names an unknown class");
+                *self.classes().shape(class).ok_or(unknown)?
+            }
+        };
+        if slabs_of(kind) > geometry.slab_count() - slab {
+            return Err(Corrupt::new(entry_at, "a run of slabs leaves the heap"));
+        }
+        Ok(shape)
     }
 
     /// Exact space accounting. Cost: reads the slab map and every bitmap in use.

@@ -95,6 +95,11 @@ impl DirectoryRoot {
         Self::read_from_bytes(bytes).unwrap_or_else(|_| Self::new_zeroed())
     }
 
+    /// Whether bytes look like the first ones of a root, right or not.
+    pub fn is_marked(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
     /// What a further block changes, its place apart.
     pub fn head(&self) -> &[u8] {
         &self.as_bytes()[..Self::COUNT_AT as usize]

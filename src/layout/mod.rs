@@ -16,6 +16,7 @@ mod directory;
 #[cfg(feature = "alloc")]
 mod document;
 mod field;
+mod gaps;
 mod geometry;
 mod record;
 mod region;

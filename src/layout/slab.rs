@@ -227,6 +227,11 @@ impl SlabHeader {
                 == SlabHeader::new(pool_id, slab, class, shape, self.generation.get()).as_bytes()
     }
 
+    /// Whether bytes look like the first ones of a header, right or not.
+    pub fn is_marked(bytes: &[u8; 4]) -> bool {
+        u32::from_le_bytes(*bytes) == SLAB_MAGIC
+    }
+
     /// The bytes of a slab's header and bitmap.
     pub fn range(geometry: &Geometry, slab: u64, shape: &SlabShape) -> ByteRange {
         let len = SLAB_HEADER_BYTES + u64::from(shape.bitmap_words) * 8;

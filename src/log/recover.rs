@@ -37,6 +37,9 @@ pub struct RecoveryReport {
     pub epoch: u64,
     /// The highest timestamp (LSN) seen.
     pub last_timestamp: u64,
+    /// The checkpoint slot that was not whole, torn by a power cut or damaged later, and has been stored anew. Nothing
+    /// had been built on it.
+    pub mended_slot: Option<usize>,
 }
 
 /// Why recovery stopped; the pool is as recoverable as before.
@@ -80,6 +83,8 @@ pub fn recover<M: Media>(
 
     let mut report = RecoveryReport {
         last_timestamp: slot.cut,
+        mended_slot: Some(1 - slot.index)
+            .filter(|other| Slot::load(media, geometry, pool.id(), *other).is_none()),
         ..RecoveryReport::default()
     };
     let mut masks = Masks::new();

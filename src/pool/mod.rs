@@ -14,6 +14,7 @@
 //! Crash: create leaves no pool or the whole one; grow leaves the old length or the new one, and the same bytes.
 
 mod adopt;
+mod check;
 mod create;
 mod error;
 mod grow;
@@ -22,6 +23,7 @@ mod mend;
 mod open;
 
 pub(crate) use adopt::{invalidate, restore};
+pub(crate) use check::check;
 pub use create::{Shape, clear, seal};
 pub use error::{CreateError, GrowError, OpenError};
 pub(crate) use grow::grow;

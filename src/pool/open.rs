@@ -58,7 +58,7 @@ impl Checksum for Copy {
     }
 }
 
-fn copy_at<M: Media>(media: &M, at: ByteOffset) -> Result<Superblock, CopyError> {
+pub(super) fn copy_at<M: Media>(media: &M, at: ByteOffset) -> Result<Superblock, CopyError> {
     let mut copy = Copy::new(at);
     media.verify(superblock_range(at), &mut copy);
     copy.parse()

@@ -73,23 +73,31 @@ pub(crate) fn root<M: Media>(
     let mut bytes = [0; size_of::<DirectoryRoot>()];
     view.bytes(at, &mut bytes)?;
     let root = DirectoryRoot::from_bytes(&bytes);
+    match fault_of(view, at, &root) {
+        Some(corrupt) => Err(corrupt.into()),
+        None => Ok(Some((at, root))),
+    }
+}
+
+/// What cannot be right in a root that lies at `at`.
+pub(crate) fn fault_of<M: Media>(
+    view: &impl View<M>,
+    at: ByteOffset,
+    root: &DirectoryRoot,
+) -> Option<Corrupt> {
     if let Some(what) = root.fault(view.pool().id()) {
-        return Err(Corrupt::new(at, what).into());
+        return Some(Corrupt::new(at, what));
     }
     let heap = view.pool().geometry().heap();
-    for (index, block) in root
-        .blocks
-        .iter()
-        .take(root.block_count.get() as usize)
-        .enumerate()
-    {
+    let count = root.block_count.get() as usize;
+    for (index, block) in root.blocks.iter().take(count).enumerate() {
         let len = block_bytes(index);
         if !ByteRange::at(block.get(), len).is_some_and(|range| heap.contains(range)) {
             let word = behind(at, DirectoryRoot::block_word(index));
-            return Err(Corrupt::new(word, "a directory block leaves the heap").into());
+            return Some(Corrupt::new(word, "a directory block leaves the heap"));
         }
     }
-    Ok(Some((at, root)))
+    None
 }
 
 /// Bytes of block `block`.
@@ -155,7 +163,8 @@ pub(crate) fn entry_at<M: Media>(
     }
 }
 
-fn checked<M: Media>(
+/// The entry in `bytes`, checked.
+pub(crate) fn checked<M: Media>(
     view: &impl View<M>,
     at: ByteOffset,
     slot: u32,
@@ -239,12 +248,21 @@ const AT_ONCE: usize = 64;
 /// Visits every slot's entry in order.
 pub(crate) fn for_each<M: Media>(
     view: &impl View<M>,
+    visit: impl FnMut(u32, Result<Found, RegionError<M::SyncError>>),
+) -> Result<(), RegionError<M::SyncError>> {
+    match root(view)? {
+        Some((_, root)) => for_each_of(view, &root, visit),
+        None => Ok(()),
+    }
+}
+
+/// Visits every entry of a directory with this root.
+pub(crate) fn for_each_of<M: Media>(
+    view: &impl View<M>,
+    root: &DirectoryRoot,
     mut visit: impl FnMut(u32, Result<Found, RegionError<M::SyncError>>),
 ) -> Result<(), RegionError<M::SyncError>> {
     const ENTRY: usize = size_of::<DirectoryEntry>();
-    let Some((_, root)) = root(view)? else {
-        return Ok(());
-    };
     let mut slot = 0u32;
     let mut bytes = [0; AT_ONCE * ENTRY];
     for block in 0..root.block_count.get() as usize {

@@ -47,11 +47,15 @@ mod error;
 mod id;
 mod index;
 mod lists;
+mod mend;
 mod open;
+mod orphans;
 mod persist;
+mod repair;
 #[cfg(unix)]
 mod request;
 mod resize;
+pub mod salvage;
 mod scrub;
 mod segments;
 mod service;
@@ -74,6 +78,8 @@ pub use counters::Counts;
 pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
+pub use orphans::{Orphan, OrphanReport};
+pub use repair::{Cure, Finding, Loss, RepairOptions, RepairReport, plan_repair, repair};
 #[cfg(unix)]
 pub use request::{
     Answer, BufferAnswer, Completion, Operation, Outcome, Request, Requests, RequestsError, Touch,

@@ -151,4 +151,10 @@ impl Random {
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
+
+    /// Below a power of two that is drawn first: small ones are as likely as large ones.
+    pub fn size(&mut self, bits: u64) -> u64 {
+        let bits = self.below(bits);
+        self.below(1 << bits)
+    }
 }

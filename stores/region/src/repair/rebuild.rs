@@ -1,0 +1,107 @@
+//! Makes the root anew from the blocks of entries that lie in the heap: each entry's checksum says which slot it is, and so
+//! which block it lies in.
+
+use std::collections::BTreeMap;
+
+use everline::engine::Engine;
+use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot};
+use everline::media::Media;
+use everline::units::ByteOffset;
+
+use crate::check::Survey;
+use crate::directory::{self, block_bytes};
+
+const ENTRY: u64 = size_of::<DirectoryEntry>() as u64;
+
+/// The root, and whether it is proven to be the one that was there. `stored` lies at `at` and is damaged.
+pub(super) fn rebuild<M: Media>(
+    engine: &Engine<M>,
+    survey: &Survey,
+    at: ByteOffset,
+    stored: &DirectoryRoot,
+) -> Option<(DirectoryRoot, bool)> {
+    let mut blocks: BTreeMap<usize, u64> = BTreeMap::new();
+    for (object, len) in &survey.unreached {
+        for block in candidates(*len) {
+            let certain = holds_entries(engine, ByteOffset::new(*object), block);
+            if certain && blocks.insert(block, *object).is_some() {
+                return None; // two of them: nobody knows which one counts
+            }
+        }
+    }
+    let count = blocks.keys().next_back()? + 1;
+    let pool_id = engine.pool().id();
+    let [a, b, c, d, ..] = *pool_id;
+    let usual = u32::from_le_bytes([a, b, c, d]);
+    let mut best = None;
+    for namespace in [stored.namespace.get(), usual] {
+        // A block in which no entry can be read is known by the damaged root alone.
+        for count in [count, stored.block_count.get() as usize] {
+            let Some(mut root) = with_blocks(survey, stored, &blocks, namespace, count) else {
+                continue;
+            };
+            root.seal(pool_id);
+            root.set_live(
+                stored.live.get().min(DirectoryRoot::slots_of(count)),
+                pool_id,
+            );
+            if directory::fault_of(engine, at, &root).is_some() {
+                continue;
+            }
+            let proven = root.crc.get() == stored.crc.get();
+            if proven {
+                return Some((root, true));
+            }
+            // Of what is not proven, the most plausible: a namespace that says the same twice.
+            best.get_or_insert((root, stored.namespace.get() == usual));
+        }
+    }
+    best
+}
+
+fn with_blocks(
+    survey: &Survey,
+    stored: &DirectoryRoot,
+    known: &BTreeMap<usize, u64>,
+    namespace: u32,
+    count: usize,
+) -> Option<DirectoryRoot> {
+    if count == 0 || count > DIRECTORY_BLOCKS_MAX || known.keys().any(|block| *block >= count) {
+        return None;
+    }
+    let mut root = DirectoryRoot::new(namespace);
+    root.block_count = (count as u32).into();
+    for block in 0..count {
+        let hint = stored.blocks[block].get();
+        let fits = |at: &u64| {
+            let len = survey.unreached.get(at).copied().unwrap_or(0);
+            len >= block_bytes(block) && !known.values().any(|other| other == at)
+        };
+        let at = known.get(&block).copied().or(Some(hint).filter(fits))?;
+        root.blocks[block] = at.into();
+    }
+    Some(root)
+}
+
+/// Blocks of entries that an object of so many bytes may be.
+fn candidates(len: u64) -> impl Iterator<Item = usize> {
+    (0..DIRECTORY_BLOCKS_MAX)
+        .filter(move |block| block_bytes(*block) <= len && len < 2 * block_bytes(*block))
+}
+
+/// Whether an entry that was ever used lies in the object, as block `block` holds it.
+fn holds_entries<M: Media>(engine: &Engine<M>, at: ByteOffset, block: usize) -> bool {
+    let mut bytes = vec![0; block_bytes(block) as usize];
+    if engine.read(at, &mut bytes).is_err() {
+        return false;
+    }
+    let first = DirectoryRoot::slots_of(block);
+    bytes
+        .chunks_exact(ENTRY as usize)
+        .zip(first..)
+        .filter_map(|(bytes, slot)| Some((bytes.first_chunk()?, u32::try_from(slot).ok()?)))
+        .any(|(bytes, slot)| {
+            let entry = DirectoryEntry::from_bytes(bytes);
+            entry.state != 0 && entry.fault(engine.pool().id(), slot).is_none()
+        })
+}
