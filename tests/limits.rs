@@ -770,3 +770,25 @@ fn a_transaction_whose_lent_memory_is_full_says_so_and_goes_on() {
         assert_sound(&engine);
     }
 }
+
+#[test]
+fn a_commit_with_nothing_to_say_makes_durable_what_went_straight_home() {
+    let media = CrashMedia::new(ByteLen::new(SMALLEST));
+    let engine = Engine::create(media.clone(), &fixed()).expect("a pool");
+    let mut tx = engine.begin().expect("a lane");
+    let block = tx.alloc(Request::new(64)).expect("space");
+    tx.zero_fresh(block).expect("inside");
+    tx.commit().expect("committed");
+    let mut tx = engine.begin().expect("a lane");
+    tx.write_fresh(block.start(), &[]).expect("inside");
+    assert_eq!(tx.commit().expect("nothing to do").timestamp, 0);
+    let mut tx = engine.begin().expect("a lane");
+    tx.write_beside(block.start(), &[7; 64]).expect("inside");
+    assert_eq!(tx.commit().expect("one wait").timestamp, 0);
+    let (after, _) = Engine::open(
+        media.cut(everline_crash::Cut::AllLost),
+        &OpenOptions::default(),
+    )
+    .expect("a pool");
+    assert_eq!(bytes_at(&after, block.start(), 64), [7; 64]);
+}

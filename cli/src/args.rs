@@ -1,10 +1,12 @@
 //! What can be typed.
 
+use std::path::Path;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use everline::engine::OpenOptions;
 use everline::layout::LayoutName;
 use everline::media::Domain;
 use everline::media::file::FileOptions;
+use everline_region::TargetConfig;
 
 use crate::verbs::{check, create, demo, destroy, doctor, grow, heap, info, region, stats};
 
@@ -84,11 +86,14 @@ impl Global {
         }
     }
 
-    /// What is taken for granted about a pool.
-    pub fn open(&self) -> OpenOptions {
-        OpenOptions {
+    /// The pool at `path`, with what is taken for granted about it.
+    pub fn target(&self, path: &Path) -> TargetConfig {
+        TargetConfig {
             layout: self.layout,
-            ..OpenOptions::default()
+            require: self.require.map(Domain::from),
+            assume_persistent: self.assume_persistent,
+            allow_foreign_fs: self.allow_foreign_fs,
+            ..TargetConfig::pmem(path)
         }
     }
 }

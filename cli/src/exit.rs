@@ -20,7 +20,7 @@ use everline::media::SpaceError;
 use everline::media::file::FileError;
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
-use everline_region::RegionError;
+use everline_region::{RegionError, TargetError};
 use serde_json::{Value, json};
 
 /// How the command ends.
@@ -222,8 +222,28 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::NoSpace { .. } => (Code::Io, "no_space"),
             RegionError::TooMany => (Code::Io, "too_many"),
             RegionError::ReadOnly => (Code::Io, "read_only"),
+            RegionError::Retired { .. } => (Code::Io, "retired"),
+            RegionError::Panicked => (Code::Io, "panicked"),
+            RegionError::Lost => (Code::Io, "lost"),
             RegionError::Poisoned => (Code::Io, "sync"),
             RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        let (code, kind) = match error {
+            TargetError::File(error) => return error.into(),
+            TargetError::Missing { path } => return FileError::NotFound { path }.into(),
+            TargetError::Open { place, error } => return Failure::from(error).at(place),
+            TargetError::Create { place, error } => return Failure::from(error).at(place),
+            TargetError::Grow { place, error } => return Failure::from(error).at(place),
+            TargetError::Regions { place, error } => return Failure::from(error).at(place),
+            TargetError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
+            TargetError::Config(_) | TargetError::InProvider { .. } => (Code::Usage, "config"),
+            TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
         };
         Failure::new(code, kind, error)
     }

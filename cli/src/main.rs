@@ -6,7 +6,6 @@
 //! | `exit.rs` | exit codes, and which error gets which |
 //! | `open.rs` | how every verb opens a pool |
 //! | `output.rs` | an answer as lines for a person or as one JSON object |
-//! | `size.rs` | `64MiB`, `1G`, plain bytes |
 //! | `verbs/` | one file per verb |
 //!
 //! Promises: `--json` prints exactly one object on stdout, errors included; diagnostics and progress go to stderr;
@@ -19,7 +18,6 @@ mod exit;
 mod open;
 mod output;
 mod progress;
-mod size;
 mod verbs;
 
 use std::process::ExitCode;

@@ -6,12 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use everline::engine::{Opened, open_file, open_file_read_only};
-use everline::media::file::{
-    FileError, FileMedia, PathReport, PrivateMedia, durability_of, resolve,
-};
-use everline::media::{Domain, Errno, Media};
-use everline_region::{RegionError, Regions};
+use everline::media::file::{PathReport, durability_of, resolve};
+use everline::media::{Domain, Errno};
+use everline_region::{OpenMessage, RegionError, Target, TargetConfig, TargetRegions};
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -41,56 +38,39 @@ pub fn safety(domain: Domain) -> &'static str {
     }
 }
 
-/// A pool that is open, with how the open went.
-pub struct Pool<M: Media> {
-    /// The pool and its regions.
-    pub regions: Regions<M>,
-    /// What the open found and did.
-    pub opened: Opened,
+/// A pool that is open, and its file.
+pub struct Pool {
+    /// Its regions, and how the open went.
+    pub target: Target,
     /// Its file.
     pub path: PathBuf,
 }
 
 /// Opens for writing: alone, and recovered for good.
-pub fn for_writing(path: &Path, global: &Global) -> Result<Pool<FileMedia>, Failure> {
-    let at = announce(path, global);
-    let (engine, opened) = open_file(path, &global.open(), &global.file())?;
-    finish(Regions::open(engine), opened, at, global)
+pub fn for_writing(path: &Path, global: &Global) -> Result<Pool, Failure> {
+    open(global.target(path), global)
 }
 
 /// Opens for reading: no byte of the file changes.
-pub fn for_reading(
-    path: &Path,
-    global: &Global,
-) -> Result<(Pool<PrivateMedia>, PathReport), Failure> {
-    let at = announce(path, global);
-    let (engine, opened) = open_file_read_only(path, &global.open(), &global.file())?;
-    let place = place(path, global)?;
-    if let Some(required) = global.require.map(Domain::from)
-        && place.durability.domain < required
-    {
-        let found = place.durability;
-        return Err(FileError::DomainUnmet {
-            path: at,
-            required,
-            found,
-        }
-        .into());
-    }
-    Ok((finish(Regions::open(engine), opened, at, global)?, place))
+pub fn for_reading(path: &Path, global: &Global) -> Result<(Pool, PathReport), Failure> {
+    let config = TargetConfig {
+        read_only: true,
+        ..global.target(path)
+    };
+    Ok((open(config, global)?, place(path, global)?))
 }
 
 /// Opens for writing, does `work`, and closes, whatever became of the work.
 pub fn change<R>(
     path: &Path,
     global: &Global,
-    work: impl FnOnce(&Regions<FileMedia>) -> Result<R, RegionError<Errno>>,
+    work: impl FnOnce(&TargetRegions) -> Result<R, RegionError<Errno>>,
 ) -> Result<(PathBuf, R), Failure> {
     let pool = for_writing(path, global)?;
     let at = pool.path.clone();
-    let done = work(&pool.regions);
+    let done = work(&pool.target);
     // The pool was opened and recovered all the same: it is closed before anything is said.
-    pool.close()?;
+    pool.target.close()?;
     let done = done.map_err(|error| Failure::from(error).at(at.display()))?;
     Ok((at, done))
 }
@@ -99,74 +79,44 @@ pub fn change<R>(
 pub fn look<R>(
     path: &Path,
     global: &Global,
-    work: impl FnOnce(&Regions<PrivateMedia>) -> Result<R, RegionError<Errno>>,
+    work: impl FnOnce(&TargetRegions) -> Result<R, RegionError<Errno>>,
 ) -> Result<(PathBuf, R), Failure> {
     let (pool, _place) = for_reading(path, global)?;
-    let seen = work(&pool.regions).map_err(|error| Failure::from(error).at(pool.path.display()))?;
-    pool.read_whole()?;
+    let seen = pool.tell(work(&pool.target))?;
+    pool.target.still_whole()?;
     Ok((pool.path, seen))
 }
 
-fn announce(path: &Path, global: &Global) -> PathBuf {
-    let at = file_at(path);
+/// Opens as `config` says, and tells how it goes.
+pub fn open(config: TargetConfig, global: &Global) -> Result<Pool, Failure> {
+    let path = file_at(config.path.as_deref().unwrap_or(Path::new(".")));
     if global.verbose > 0 {
-        eprintln!("Opening existing pmem pool at {}", at.display());
+        eprintln!("{}", OpenMessage::Opening { path: &path });
     }
-    at
-}
-
-fn finish<M: Media>(
-    regions: Result<Regions<M>, RegionError<M::SyncError>>,
-    opened: Opened,
-    path: PathBuf,
-    global: &Global,
-) -> Result<Pool<M>, Failure> {
-    let regions = regions.map_err(|error| Failure::from(error).at(path.display()))?;
+    let target = Target::open(config)?;
+    let report = target.report();
     if global.verbose > 0 {
-        eprintln!("Pool size: {}", opened.report.len);
-        let count = regions
-            .count()
-            .map_err(|error| Failure::from(error).at(path.display()))?;
-        eprintln!("Recovered {count} existing regions");
+        eprintln!("{}", OpenMessage::Size { len: report.len });
+        let regions = report.regions;
+        eprintln!("{}", OpenMessage::Recovered { regions });
     }
     if global.verbose > 1 {
-        let recovery = &opened.report.recovery;
+        let recovery = &report.recovery;
         eprintln!(
             "Log: {} transactions redone, {} undone, {} bytes read in {} us; epoch {}",
             recovery.redone,
             recovery.undone,
             recovery.log_bytes,
-            opened.recovery.as_micros(),
+            report.recovering.as_micros(),
             recovery.epoch
         );
     }
-    Ok(Pool {
-        regions,
-        opened,
-        path,
-    })
+    Ok(Pool { target, path })
 }
 
-impl Pool<FileMedia> {
-    /// Ends the work: the file is still what was opened, and the log is empty.
-    pub fn close(self) -> Result<(), Failure> {
-        let media = self
-            .regions
-            .into_engine()
-            .close()
-            .map_err(|error| Failure::from(error).at(self.path.display()))?;
-        media.still_whole()?;
-        Ok(())
-    }
-}
-
-impl Pool<PrivateMedia> {
-    /// Nothing that was read was a page of zeros standing in for a lost one.
-    pub fn read_whole(&self) -> Result<(), Failure> {
-        let lost = |_| FileError::Lost {
-            path: self.path.clone(),
-        };
-        let media = self.regions.engine().pool().media();
-        media.fence().map_err(|error| lost(error).into())
+impl Pool {
+    /// An outcome with the pool's path in front of what went wrong.
+    pub fn tell<R>(&self, outcome: Result<R, RegionError<Errno>>) -> Result<R, Failure> {
+        outcome.map_err(|error| Failure::from(error).at(self.path.display()))
     }
 }

@@ -463,3 +463,50 @@ fn wrong_usage_ends_with_2_and_says_what_is_missing() {
             .starts_with("everline ")
     );
 }
+
+#[test]
+fn l18_stats_raises_an_alarm_when_a_threshold_is_crossed() {
+    let home = directory();
+    let path = pool(&home, "1MiB");
+    put(&path, "large", &vec![1; 500_000]);
+    let stats = everline(&["stats", &path, "--json"]).ends(0).object();
+    let used = stats["use"].as_f64().expect("a ratio") * 100.0;
+    let (below, above) = (format!("{}%", used - 1.0), format!("{}%", used + 1.0));
+    everline(&["stats", &path, "--fail-above", &above]).ends(0);
+    let ran = everline(&["stats", &path, "--fail-above", &below, "--json"]).ends(1);
+    let alarms = ran.object()["alarms"].clone();
+    assert_eq!(alarms[0]["measure"], "use", "{alarms}");
+    let text = everline(&["stats", &path, "--fail-above", &below])
+        .ends(1)
+        .text();
+    assert!(
+        text.contains("alarm") && text.contains("grow the pool"),
+        "{text}"
+    );
+
+    // Every other of many regions goes: what is free lies in pieces.
+    for index in 0..8 {
+        put(&path, &format!("{index}"), &[1; 20_000]);
+    }
+    for index in (0..8).step_by(2) {
+        everline(&["region", "rm", &path, &format!("{index}")]).ends(0);
+    }
+    everline(&["stats", &path, "--fail-above", "fragmentation=90%,log=90%"]).ends(0);
+    let ran = everline(&["stats", &path, "--fail-above", "fragmentation=5%", "--json"]).ends(1);
+    assert_eq!(ran.object()["alarms"][0]["measure"], "fragmentation");
+
+    // A process that dies leaves its commits in the log.
+    let options = OpenOptions::default();
+    let (engine, _) =
+        open_file(Path::new(&path), &options, &FileOptions::default()).expect("a pool");
+    let regions = Regions::open(engine).expect("regions");
+    regions.put("unclosed", b"bytes").expect("space");
+    drop(regions);
+    let ran = everline(&["stats", &path, "--fail-above", "log=0%", "--json"]).ends(1);
+    assert_eq!(ran.object()["alarms"][0]["measure"], "log");
+    everline(&["check", &path]).ends(0);
+    for wrong in ["90", "use=", "speed=10%", "-1%"] {
+        everline(&["stats", &path, &format!("--fail-above={wrong}"), "--json"])
+            .fails(2, "threshold");
+    }
+}

@@ -31,6 +31,15 @@ impl Heap {
         }
         check_behind_the_end(pool, &mut report);
     }
+
+    /// The first thing that cannot be right, if there is one.
+    pub(crate) fn first_problem<M: Media>(&self, pool: &Pool<M>) -> Option<Corrupt> {
+        let mut first = None;
+        self.check(pool, |problem| {
+            first.get_or_insert(problem);
+        });
+        first
+    }
 }
 
 /// One run, or a free slab.

@@ -31,12 +31,18 @@ mod extent;
 mod free;
 mod object;
 mod partial;
+#[cfg(feature = "std")]
+mod repair;
 mod reseal;
 mod run;
 mod stats;
 
 pub use error::{AllocError, FreeError};
 pub use extent::{Extent, ExtentKind};
+#[cfg(feature = "std")]
+pub use repair::HeapRepair;
+#[cfg(feature = "std")]
+pub(crate) use repair::Mending;
 pub use stats::{HeapStats, LiveObject};
 
 pub(crate) use cache::LaneCache;

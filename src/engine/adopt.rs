@@ -11,7 +11,7 @@
 //! Crash: the image is no pool until its superblocks are back, which are stored last (O1): a copy that was half adopted is
 //! never taken for one, and is made again from where it came from.
 
-use super::{Identity, Problem};
+use super::Identity;
 use crate::alloc::Heap;
 use crate::layout::Corrupt;
 use crate::log::{self, RecoverError};
@@ -52,11 +52,7 @@ pub fn adopt<M: Media>(media: &M, identity: &Identity) -> Result<(), AdoptError<
     })?;
     let log = retired.ok_or(AdoptError::NotClosed)?;
     let heap = Heap::new(geometry);
-    let mut first: Option<Problem> = None;
-    heap.check(&pool, |problem| {
-        first.get_or_insert(problem);
-    });
-    if let Some(problem) = first {
+    if let Some(problem) = heap.first_problem(&pool) {
         return Err(problem.into());
     }
     // A copy may have holes where the pool had zeros.

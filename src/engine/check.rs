@@ -32,8 +32,11 @@ impl<M: Media> Engine<M> {
             report.problems += 1;
             problem(corrupt);
         };
-        pool::check(self.pool(), &mut tell);
-        self.log().check(self.pool(), &mut tell);
+        // After a failed fence copies and slots may be half stored, which the next open settles.
+        if !self.pool().health().is_poisoned() {
+            pool::check(self.pool(), &mut tell);
+            self.log().check(self.pool(), &mut tell);
+        }
         for gap in self.pool().geometry().gaps() {
             if let Some(at) = first_set(self.pool().media(), gap) {
                 tell(Corrupt::new(at, "bytes that nothing uses are not zero"));

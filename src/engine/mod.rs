@@ -41,7 +41,11 @@ mod file;
 #[cfg(all(feature = "std", unix, not(loom)))]
 mod io;
 mod open;
+#[cfg(feature = "std")]
+mod repair;
 mod report;
+#[cfg(feature = "std")]
+pub mod salvage;
 
 pub use adopt::{AdoptError, adopt};
 pub use check::{CheckReport, Problem};
@@ -54,6 +58,8 @@ pub use file::{
 #[cfg(all(feature = "std", unix, not(loom)))]
 pub use io::{IoConfig, IoEngine, create_io, open_io, open_io_read_only};
 pub use open::OpenOptions;
+#[cfg(feature = "std")]
+pub use repair::{Finding, Repair, RepairError, RepairPlan, apply, plan};
 pub use report::{OpenReport, PoolStats};
 
 use core::ops::Deref;

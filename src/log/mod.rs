@@ -13,6 +13,8 @@
 //! and I13 of `docs/CRASH_MODEL.md` are kept here.
 //! Crash: at any store, recovery yields every transaction whose commit fence returned, and none in part.
 
+#[cfg(feature = "std")]
+mod abandon;
 mod append;
 mod check;
 mod checkpoint;
@@ -31,12 +33,16 @@ mod replay;
 mod slot;
 mod walk;
 
+#[cfg(feature = "std")]
+pub(crate) use abandon::{abandoned, whole_slots};
 pub use append::AppendError;
 pub(crate) use append::{Framed, Room};
 pub(crate) use checkpoint::CheckpointHold;
 pub use checkpoint::CheckpointReport;
 pub(crate) use lane::Cursor;
 pub use recover::{RecoverError, RecoveryReport, recover};
+#[cfg(feature = "std")]
+pub(crate) use renew::clear_rings;
 pub(crate) use renew::{renew, retired};
 pub(crate) use replay::undo;
 

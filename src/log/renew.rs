@@ -45,15 +45,9 @@ pub(crate) fn renew<M: Media>(
     Renewed(slot): &Renewed,
     pending: &mut Pending<'_, M>,
 ) {
-    let between = |from: u64, to: u64| ByteRange::at(from, to - from).unwrap_or_default();
-    let slots = between(geometry.slot_at(0).get(), geometry.shared_at().get());
-    let rings = between(
-        geometry.ring_at(0).get(),
-        geometry.ring_at(geometry.lane_count()).get(),
-    );
-    for range in [slots, rings] {
-        pending.fill(range, 0);
-    }
+    let (first, end) = (geometry.slot_at(0).get(), geometry.shared_at().get());
+    pending.fill(ByteRange::at(first, end - first).unwrap_or_default(), 0);
+    clear_rings(geometry, pending);
     let head_of = |_lane| 0;
     // Both, so that the next open finds neither damaged.
     let older = Slot {
@@ -66,4 +60,11 @@ pub(crate) fn renew<M: Media>(
             pending.write_nt(at, bytes)
         });
     }
+}
+
+/// Zeros every ring; all their records are retired.
+pub(crate) fn clear_rings<M: Media>(geometry: &Geometry, pending: &mut Pending<'_, M>) {
+    let first = geometry.ring_at(0).get();
+    let end = geometry.ring_at(geometry.lane_count()).get();
+    pending.fill(ByteRange::at(first, end - first).unwrap_or_default(), 0);
 }

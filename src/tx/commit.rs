@@ -25,7 +25,7 @@ impl<'e, M: Media> Tx<'e, M> {
     pub fn commit(mut self) -> Result<Receipt, TxError<M::SyncError>> {
         let durability = self.manager.pool.media().durability();
         let timestamp = if self.is_untouched() {
-            self.lane.end();
+            self.commit_nothing()?;
             0
         } else {
             self.commit_changes()?
@@ -43,7 +43,17 @@ impl<'e, M: Media> Tx<'e, M> {
         self.lane.draft.is_empty()
             && self.lane.ranges.as_slice().is_empty()
             && self.lane.cursor.undo_count == 0
-            && self.fresh.is_none()
+    }
+
+    /// There is nothing to say; what went straight home becomes durable all the same.
+    #[inline]
+    fn commit_nothing(&mut self) -> Result<(), TxError<M::SyncError>> {
+        let fresh = self.fresh.take();
+        self.lane.end();
+        match fresh {
+            Some(fresh) => self.manager.settle(fresh),
+            None => Ok(()),
+        }
     }
 
     #[inline(never)]

@@ -21,30 +21,35 @@ pub struct Options {
 /// Problems that are listed; all of them are counted.
 const LISTED_MAX: usize = 100;
 
-/// Ends with 1 where something is wrong, with 3 where it is only a superblock copy, which the next open for writing
-/// stores anew from the other.
+/// Ends with 1 where something is wrong, with 3 where it is only a superblock copy or a checkpoint slot, which the next
+/// open for writing stores anew from the other.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.path, global)?;
     let mut problems: Vec<(Option<u64>, String)> = Vec::new();
     // The open has mended it in its private copy; in the file it is as damaged as before.
-    let mended = pool.opened.report.mended_copy;
-    if let Some(copy) = mended {
+    let engine = pool.target.engine();
+    if let Some(copy) = pool.target.report().mended_copy {
         let at = Superblock::AT[copy & 1].get();
         problems.push((Some(at), "a superblock copy is damaged".to_string()));
     }
-    let engine = pool.regions.engine();
+    if let Some(slot) = pool.target.report().recovery.mended_slot {
+        let at = engine.pool().geometry().slot_at(slot).get();
+        let what = "a checkpoint slot is damaged, or a power cut tore it";
+        problems.push((Some(at), what.to_string()));
+    }
+    let mended = problems.len();
     let core =
         engine.check(|problem| problems.push((Some(problem.at.get()), problem.what.to_string())));
     let regions = pool
-        .regions
+        .target
         .check(|problem| problems.push((None, problem.to_string())));
-    pool.read_whole()?;
+    pool.target.still_whole()?;
     let code = match problems.len() {
         0 => Code::Ok,
-        1 if mended.is_some() => Code::Repairable,
+        count if count == mended => Code::Repairable,
         _ => Code::Inconsistent,
     };
-    let recovery = pool.opened.report.recovery;
+    let recovery = pool.target.report().recovery;
     let mut lines = Lines::default();
     for (at, what) in problems.iter().take(LISTED_MAX) {
         match at {
@@ -66,7 +71,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
             match code {
                 Code::Ok => "consistent",
                 Code::Repairable => {
-                    "repairable: one of two superblock copies is damaged; the next open for writing stores it anew"
+                    "repairable: one of two superblock copies or checkpoint slots is damaged; the next open for writing stores it anew"
                 }
                 _ => "inconsistent: restore from a copy, or read out what is still readable with `region get`",
             },

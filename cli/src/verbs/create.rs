@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use everline::engine::{CreateOptions, FileConfig, Identity, create_file};
+use everline_region::OpenMessage;
 use serde_json::json;
 
 use crate::args::Global;
@@ -17,7 +18,7 @@ pub struct Options {
     /// The file; a directory means pool.pmem inside it; missing parents are made
     path: PathBuf,
     /// Bytes of the pool: 64MiB, 1G, plain bytes
-    #[arg(long, value_parser = crate::size::parse)]
+    #[arg(long, value_parser = everline_region::parse_size)]
     size: u64,
     /// Transactions that can run at the same time
     #[arg(long)]
@@ -34,8 +35,9 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let path = file_at(&options.path);
     if global.verbose > 0 {
-        eprintln!("Creating new pmem pool at {}", path.display());
-        eprintln!("Pool size: {}", options.size);
+        eprintln!("{}", OpenMessage::Creating { path: &path });
+        let len = options.size;
+        eprintln!("{}", OpenMessage::Size { len });
     }
     let identity = Identity::random()
         .map_err(|error| Failure::io("cannot draw a random identity from /dev/urandom", &error))?;

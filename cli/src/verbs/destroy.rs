@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use everline::engine::{destroy_file, open_file_read_only};
+use everline::engine::destroy_file;
 use serde_json::json;
 
 use crate::args::Global;
 use crate::exit::Failure;
-use crate::open::file_at;
+use crate::open::{file_at, for_reading};
 use crate::output::Answer;
 
 /// What `destroy` can be told.
@@ -22,7 +22,7 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let path = file_at(&options.path);
     if global.layout.is_some() {
-        open_file_read_only(&options.path, &global.open(), &global.file())?;
+        for_reading(&options.path, global)?;
     }
     destroy_file(&options.path, &global.file())?;
     let json = json!({"path": path.display().to_string(), "destroyed": true});

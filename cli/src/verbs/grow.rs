@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use everline::engine::open_file;
-use everline::media::file::FileOptions;
-use everline::units::ByteLen;
+use everline_region::TargetConfig;
 use serde_json::json;
 
 use crate::args::Global;
 use crate::exit::{Code, Failure};
-use crate::open::file_at;
+use crate::open::{Pool, open};
 use crate::output::{Answer, Lines, size};
 
 /// What `grow` can be told.
@@ -20,23 +18,24 @@ pub struct Options {
     /// The pool's file, or the directory that holds its pool.pmem
     path: PathBuf,
     /// Bytes that the pool is to have: 64MiB, 1G, plain bytes; `info` tells how far it can grow
-    #[arg(long, value_parser = crate::size::parse)]
+    #[arg(long, value_parser = everline_region::parse_size)]
     size: u64,
 }
 
 /// Grows the pool, and closes it.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let path = file_at(&options.path);
-    let file = FileOptions {
-        reserve_len: Some(ByteLen::new(options.size)),
-        ..global.file()
+    // Addresses up to there are set aside by the open.
+    let config = TargetConfig {
+        max_size: Some(options.size),
+        ..global.target(&options.path)
     };
-    let (engine, _opened) = open_file(&options.path, &global.open(), &file)?;
+    let Pool { target, path } = open(config, global)?;
+    let engine = target.engine();
     let fail = |failure: Failure| failure.at(path.display());
     let free = || {
-        let stats = engine.stats().map_err(|corrupt| {
-            Failure::new(Code::Inconsistent, "corrupt", corrupt).at(path.display())
-        })?;
+        let stats = engine
+            .stats()
+            .map_err(|corrupt| fail(Failure::new(Code::Inconsistent, "corrupt", corrupt)))?;
         Ok::<u64, Failure>(stats.heap.free_bytes)
     };
     let (old, free_before) = (engine.pool().geometry(), free()?);
@@ -44,8 +43,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         .grow(options.size)
         .map_err(|error| fail(error.into()))?;
     let free_after = free()?;
-    let media = engine.close().map_err(|error| fail(error.into()))?;
-    media.still_whole()?;
+    target.close()?;
     let mut lines = Lines::default();
     lines
         .put("grown", path.display())

@@ -21,17 +21,17 @@ pub struct Options {
 /// Opens read-only and tells what is there.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, place) = for_reading(&options.path, global)?;
-    let engine = pool.regions.engine();
+    let engine = pool.target.engine();
     let (superblock, geometry) = (engine.pool(), engine.pool().geometry());
     let regions = pool
-        .regions
+        .target
         .count()
         .map_err(|error| Failure::from(error).at(pool.path.display()))?;
-    let recovery = pool.opened.report.recovery;
+    let recovery = pool.target.report().recovery;
     let durability = place.durability;
     let layout = superblock.layout_name();
     let unclean = recovery.redone + recovery.undone > 0;
-    pool.read_whole()?;
+    pool.target.still_whole()?;
     let mut lines = Lines::default();
     lines
         .put("path", pool.path.display())
@@ -85,7 +85,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         "clean": !unclean,
         "redo_pending": recovery.redone,
         "undo_pending": recovery.undone,
-        "damaged_superblock_copy": pool.opened.report.mended_copy,
+        "damaged_superblock_copy": pool.target.report().mended_copy,
         "file_system": place.file_system,
         "domain": durability.domain.name(),
         "flush": durability.flush,

@@ -23,6 +23,11 @@ pub fn see(media: &CrashMedia) -> Seen {
     }
     let mut seen = Vec::new();
     let list = regions.list().map_err(|error| told(&error))?;
+    let scrubbed = regions.scrub_all(|_, _| (), |bad| problems += &format!("{bad:?}"));
+    scrubbed.map_err(|error| told(&error))?;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     if regions.count() != Ok(list.len() as u64) {
         return Err("the count is not the number of regions".into());
     }
@@ -99,6 +104,49 @@ pub fn changed(probe: &mut Probe) {
         &|r| r.destroy(id(r, "kept")).expect("there"),
     ];
     let (recording, states) = recorded(64 << 10, &changes);
+    if let Some(Err(error)) = states.iter().find(|state| state.is_err()) {
+        probe.report("without a crash", error);
+    }
+    let explorer = Explorer::new().kill_steps(16);
+    probe.explore(&explorer, &recording, see, |point, seen| {
+        judge(&states, point, seen)
+    });
+    written(probe);
+}
+
+/// Chunks, lengths and sums of regions that are written to.
+fn written(probe: &mut Probe) {
+    const WORD: [u8; 8] = [0xAB; 8];
+    let id = |r: &On, name: &str| r.by_name(name).expect("there");
+    let checked = RegionOptions {
+        checked: true,
+        ..named("checked")
+    };
+    let changes: [&dyn Fn(&On); 11] = [
+        &|r| {
+            r.create(600, &named("plain")).expect("space");
+        },
+        &|r| r.write(id(r, "plain"), 256, &WORD).expect("inside"),
+        &|r| r.write_atomic(id(r, "plain"), 0, &[6; 600]).expect("inside"),
+        &|r| r.write(id(r, "plain"), 64, &WORD).expect("inside"),
+        &|r| r.resize(id(r, "plain"), 100).expect("shorter"),
+        &|r| r.resize(id(r, "plain"), 500).expect("space"),
+        &|r| r.destroy(id(r, "plain")).expect("there"),
+        // where the log holds bytes of the region before it
+        &|r| {
+            r.create(600, &named("again")).expect("space");
+        },
+        &|r| r.write(id(r, "again"), 128, &WORD).expect("inside"),
+        &|r| {
+            r.create_with(&[1; 300], &checked).expect("space");
+        },
+        &|r| {
+            let id = id(r, "checked");
+            r.write_volatile(id, 40, &WORD).expect("inside");
+            r.persist(id, 40, 8).expect("inside");
+        },
+    ];
+    let (recording, states) = recorded(128 << 10, &changes);
     if let Some(Err(error)) = states.iter().find(|state| state.is_err()) {
         probe.report("without a crash", error);
     }

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::vec::Vec;
 
@@ -199,6 +199,37 @@ impl NewFile for NewLocalFile {
 }
 
 impl LocalFile {
+    /// Whether the file is still what was opened as `path` with `len` bytes: not cut, not removed, not a child's copy.
+    ///
+    /// Errors: what happened to it. Nothing stored from now on can be trusted to last.
+    pub fn still_whole(&self, path: &Path, len: ByteLen) -> Result<(), FileError> {
+        let name = || path.to_path_buf();
+        if self.own().is_err() {
+            return Err(FileError::Forked { path: name() });
+        }
+        let metadata = self.file.metadata();
+        let metadata = metadata.map_err(FileError::io("look up", path))?;
+        let found = ByteLen::new(metadata.len());
+        if found < len {
+            return Err(FileError::Truncated {
+                path: name(),
+                mapped: len,
+                found,
+            });
+        }
+        match metadata.nlink() {
+            0 => Err(FileError::Unlinked { path: name() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the file's name `path`; the removal is durable on success. The lock stays until this is dropped.
+    ///
+    /// Errors: `Unlinked` where the name is gone or leads to another file by now, which is then left alone.
+    pub fn remove(&self, path: &Path) -> Result<(), FileError> {
+        open::remove_own(path, &self.file)
+    }
+
     /// A child that inherited the file may not write: its parent does.
     fn own(&self) -> Result<&File, Errno> {
         match self.opener == std::process::id() {

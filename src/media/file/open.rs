@@ -1,6 +1,7 @@
 //! Opening a file that exists, for writing or for reading, and removing it.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::back::Backing;
@@ -81,6 +82,34 @@ impl FileMedia {
             opener: std::process::id(),
         })
     }
+}
+
+impl FileMedia {
+    /// Removes the file's name; the removal is durable on success. Mapping and lock stay until this is dropped,
+    /// and what is stored meanwhile is gone with it.
+    ///
+    /// Errors: `Unlinked` where the name is gone or leads to another file by now, which is then left alone.
+    pub fn remove(&self) -> Result<(), FileError> {
+        remove_own(&self.path, &self.file)
+    }
+}
+
+/// Removes the name `path` of the open `file`, durably; a name that leads to another file is left alone.
+pub(super) fn remove_own(path: &Path, file: &File) -> Result<(), FileError> {
+    let look_up = || FileError::io("look up", path);
+    let ours = file.metadata().map_err(look_up())?;
+    let named = match fs::symlink_metadata(path) {
+        Ok(named) => Some(named),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(look_up()(error)),
+    };
+    let place = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    if named.is_none_or(|named| place(&named) != place(&ours)) {
+        let path = path.to_path_buf();
+        return Err(FileError::Unlinked { path });
+    }
+    fs::remove_file(path).map_err(FileError::io("remove", path))?;
+    names::sync_directory(names::parent(path))
 }
 
 /// The length of a file that is to be mapped; at least one byte.

@@ -110,7 +110,7 @@ pub trait Disk {
     /// An open file.
     type File: FileIo + 'static;
     /// A file that has no name yet.
-    type New: NewFile<File = Self::File>;
+    type New: NewFile<File = Self::File> + Send + Sync + 'static;
 
     /// The file that `path` stands for: in a directory `pool.pmem`, behind a link what it leads to, from the root.
     fn locate(&self, path: &Path) -> Result<PathBuf, FileError>;

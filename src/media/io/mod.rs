@@ -141,18 +141,26 @@ impl<F: FileIo> IoMedia<F> {
         }
     }
 
-    /// Reads the frame that holds `at`; zeros where that fails (V7).
+    /// Reads the frame that holds `at`.
     fn load(&self, at: ByteOffset) -> Frame {
-        let start = at.get() / FRAME * FRAME;
-        // Acquire pairs with the release in `grow_to`.
-        let expected = FRAME.min(self.len.load(Ordering::Acquire).saturating_sub(start)) as usize;
         let mut bytes = std::vec![0; FRAME as usize];
-        let read = self.file.read_at(ByteOffset::new(start), &mut bytes);
-        if !matches!(read, Ok(count) if count >= expected) {
-            bytes.fill(0);
-            self.lose(read.err().unwrap_or(Errno(libc::EIO)));
-        }
+        self.read_file(ByteOffset::new(at.get() / FRAME * FRAME), &mut bytes);
         Frame::new(&bytes)
+    }
+
+    /// Reads the file from `at` on; zeros past its end, and where that fails (V7).
+    fn read_file(&self, at: ByteOffset, into: &mut [u8]) {
+        // Acquire pairs with the release in `grow_to`.
+        let left = self.len.load(Ordering::Acquire).saturating_sub(at.get());
+        let expected = left.min(into.len() as u64) as usize;
+        let read = self.file.read_at(at, into);
+        let count = *read.as_ref().unwrap_or(&0);
+        if count < expected {
+            into.fill(0);
+            self.lose(read.err().unwrap_or(Errno(libc::EIO)));
+        } else {
+            into[count..].fill(0);
+        }
     }
 
     /// Bytes could not be read: from now on nothing that is fenced can be trusted (V7).

@@ -322,6 +322,25 @@ fn random_operations_leave_what_plain_memory_holds() {
 }
 
 #[test]
+fn a_read_of_everything_takes_no_memory_and_sees_what_was_stored() {
+    let file = Watched::new(4 * FRAME + 100);
+    file.bytes.lock().expect("whole").fill(3);
+    let media = IoMedia::new(&file, None).expect("a length");
+    media.store8(at(FRAME + 1), 7);
+    let mut bytes = std::vec![0; 4 * FRAME as usize];
+    media.read(at(0), &mut bytes);
+    assert_eq!(bytes[FRAME as usize + 1], 7);
+    assert_eq!(
+        bytes.iter().filter(|byte| **byte == 3).count(),
+        bytes.len() - 1
+    );
+    assert_eq!(media.resident(), ByteLen::new(FRAME));
+    file.broken_reads.store(true, Ordering::SeqCst);
+    media.read(at(0), &mut bytes);
+    assert!(!media.intact());
+}
+
+#[test]
 fn the_edges_are_those_of_mapped_memory() {
     let file = Watched::new(4090);
     let media = IoMedia::new(&file, None).expect("a length");

@@ -205,11 +205,23 @@ impl<F: FileIo> Media for IoMedia<F> {
         })
     }
 
+    /// A whole frame that is not there is read past the frames, so that a copy of everything takes no memory.
     #[track_caller]
     fn read(&self, at: ByteOffset, into: &mut [u8]) {
-        self.each_frame(at, into.len() as u64, |frame, within, done, part| {
-            frame.copy_out(within, &mut into[done..done + part]);
-        });
+        self.check(at, into.len() as u64);
+        let mut done = 0;
+        while done < into.len() {
+            let here = ByteOffset::new(at.get() + done as u64);
+            let within = here.get() % FRAME;
+            let part = ((FRAME - within) as usize).min(into.len() - done);
+            let piece = &mut into[done..done + part];
+            // Whatever was stored before this read made the frame: without it, the file has the newest bytes.
+            match self.frames.get(here) {
+                None if part as u64 == FRAME => self.read_file(here, piece),
+                _ => self.frame(here).copy_out(within, piece),
+            }
+            done += part;
+        }
     }
 
     #[track_caller]

@@ -7,7 +7,7 @@ use std_alloc::vec::Vec;
 
 use super::{CHUNK, Preserved, Sink};
 use crate::media::{Media, SpaceError};
-use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Lock, Ordering, relax};
+use crate::sync::{AtomicBool, AtomicU8, Lock, Ordering, relax};
 use crate::units::{ByteLen, ByteOffset};
 
 const UNTAKEN: u8 = 0;
@@ -36,20 +36,9 @@ pub(super) struct Shared {
     len: u64,
     states: Box<[AtomicU8]>,
     sink: Arc<dyn Sink>,
-    /// Stores that are using this.
-    inside: AtomicUsize,
     /// The copy cannot become whole any more: nothing need be saved for it.
     broken: AtomicBool,
     error: Lock<Option<SpaceError>>,
-}
-
-/// Counts a store in as long as it lives.
-pub(super) struct Inside<'s>(&'s AtomicUsize);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release); // Release pairs with the acquire in `wait_until_left`
-    }
 }
 
 impl Shared {
@@ -59,23 +48,8 @@ impl Shared {
             len: len.get(),
             states: (0..chunks).map(|_| AtomicU8::new(UNTAKEN)).collect(),
             sink,
-            inside: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             error: Lock::new(None),
-        }
-    }
-
-    pub(super) fn enter(&self) -> Inside<'_> {
-        self.inside.fetch_add(1, Ordering::Relaxed); // Relaxed: the slot's lock is held
-        Inside(&self.inside)
-    }
-
-    pub(super) fn wait_until_left(&self) {
-        let mut turn = 0;
-        // Acquire pairs with the release in `Inside::drop`.
-        while self.inside.load(Ordering::Acquire) != 0 {
-            relax(turn);
-            turn = turn.saturating_add(1);
         }
     }
 
@@ -99,7 +73,7 @@ impl Shared {
     /// Appends the chunk to `bytes`, if nobody has begun to take it (N1).
     fn take(&self, media: &impl Media, chunk: u64, bytes: &mut Vec<u8>) -> bool {
         let state = &self.states[chunk as usize];
-        // AcqRel: who finds it begun sees whoever has begun inside (`run` waits for them).
+        // AcqRel: who finds it begun sees that a store is inside, and waits for it when the copy ends.
         let taking = state.compare_exchange(UNTAKEN, TAKING, Ordering::AcqRel, Ordering::Acquire);
         if taking.is_err() {
             return false;
@@ -159,6 +133,7 @@ impl Shared {
 pub struct ImageCopy<'p, M: Media> {
     of: &'p Preserved<M>,
     shared: Arc<Shared>,
+    ended: bool,
 }
 
 impl<M: Media> core::fmt::Debug for ImageCopy<'_, M> {
@@ -171,7 +146,11 @@ impl<M: Media> core::fmt::Debug for ImageCopy<'_, M> {
 
 impl<'p, M: Media> ImageCopy<'p, M> {
     pub(super) fn new(of: &'p Preserved<M>, shared: Arc<Shared>) -> Self {
-        ImageCopy { of, shared }
+        ImageCopy {
+            of,
+            shared,
+            ended: false,
+        }
     }
 
     /// Bytes of the image.
@@ -192,11 +171,11 @@ impl<'p, M: Media> ImageCopy<'p, M> {
     /// Errors: [`CopyError::Cancelled`], [`CopyError::Sink`], [`CopyError::Lost`]; the sink holds a part then. Stores
     /// are never harmed. Cost: reads the medium once, no wait.
     pub fn run(
-        self,
+        mut self,
         piece: u64,
         mut proceed: impl FnMut(ByteLen) -> ControlFlow<()>,
     ) -> Result<(), CopyError> {
-        let shared = &self.shared;
+        let shared = Arc::clone(&self.shared);
         let chunks = shared.states.len() as u64;
         let in_piece = match piece {
             0 => chunks,
@@ -214,12 +193,18 @@ impl<'p, M: Media> ImageCopy<'p, M> {
                 return Err(CopyError::Cancelled);
             }
         }
-        // All chunks are taken: whoever is inside is handing on the last of them.
-        shared.wait_until_left();
+        // All chunks are taken, and whoever took one by a store hands it on before it leaves.
+        self.end();
         shared.outcome()?;
         match self.of.inner().intact() {
             true => Ok(()),
             false => Err(CopyError::Lost),
+        }
+    }
+
+    fn end(&mut self) {
+        if !core::mem::replace(&mut self.ended, true) {
+            self.of.end_copy();
         }
     }
 
@@ -240,6 +225,6 @@ impl<'p, M: Media> ImageCopy<'p, M> {
 
 impl<M: Media> Drop for ImageCopy<'_, M> {
     fn drop(&mut self) {
-        self.of.end_copy(&self.shared);
+        self.end();
     }
 }

@@ -25,7 +25,7 @@ pub use copy::{CopyError, ImageCopy};
 use std_alloc::sync::Arc;
 
 use super::{Media, SpaceError};
-use crate::sync::{AtomicBool, Lock, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Lock, Ordering, relax};
 use crate::units::{ByteLen, ByteOffset};
 use copy::Shared;
 
@@ -42,6 +42,21 @@ pub struct Preserved<M> {
     /// Whether a copy is under way.
     copying: AtomicBool,
     copy: Lock<Option<Arc<Shared>>>,
+    /// Stores that are using the copy.
+    inside: AtomicUsize,
+}
+
+/// Counts a store in as long as it has the copy.
+struct Inside<'p> {
+    shared: Option<Arc<Shared>>,
+    count: &'p AtomicUsize,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.shared = None; // before it counts as left (N4)
+        self.count.fetch_sub(1, Ordering::Release); // Release pairs with the acquire in `end_copy`
+    }
 }
 
 impl<M: Media> Preserved<M> {
@@ -51,6 +66,7 @@ impl<M: Media> Preserved<M> {
             inner,
             copying: AtomicBool::new(false),
             copy: Lock::new(None),
+            inside: AtomicUsize::new(0),
         }
     }
 
@@ -100,17 +116,28 @@ impl<M: Media> Preserved<M> {
         let Some(shared) = slot.as_ref().map(Arc::clone) else {
             return;
         };
-        let _inside = shared.enter(); // with the lock held: who ends the copy waits for us (N4)
+        // Relaxed, with the lock held: who ends the copy takes the lock before it looks (N4).
+        self.inside.fetch_add(1, Ordering::Relaxed);
+        let inside = Inside {
+            shared: Some(shared),
+            count: &self.inside,
+        };
         drop(slot);
-        shared.save(&self.inner, at, len);
+        if let Some(shared) = &inside.shared {
+            shared.save(&self.inner, at, len);
+        }
     }
 
-    /// No more stores are kept out of the image, and nobody is using the sink when this returns (N4).
-    fn end_copy(&self, shared: &Shared) {
+    /// Ends the copy that is under way: nobody is using its sink when this returns (N4).
+    fn end_copy(&self) {
         self.copying.store(false, Ordering::Relaxed); // Relaxed: a store that misses it finds no copy
-        let ended = self.copy.lock().take();
-        drop(ended);
-        shared.wait_until_left();
+        drop(self.copy.lock().take());
+        let mut turn = 0;
+        // Acquire pairs with the release in `Inside::drop`.
+        while self.inside.load(Ordering::Acquire) != 0 {
+            relax(turn);
+            turn = turn.saturating_add(1);
+        }
     }
 }
 

@@ -87,6 +87,7 @@ impl<M: Media> Regions<M> {
     /// The region with this name. Errors: [`RegionError::NotFound`]. Cost: the first lookup after open reads the
     /// whole directory, no wait.
     pub fn by_name(&self, name: &str) -> Result<RegionId, RegionError<M::SyncError>> {
+        self.in_service()?;
         let mut index = self.lock_index();
         let (built, _fresh) = index.get(self.engine())?;
         let not_found = || RegionError::NotFound {
@@ -128,7 +129,9 @@ impl<M: Media> Regions<M> {
     ) -> Result<(), RegionError<M::SyncError>> {
         let inside = self.enter(id)?;
         inside.read_limit().check(id, at, into.len() as u64)?;
-        self.read_inside(&inside, at, into)
+        self.read_inside(&inside, at, into)?;
+        self.counters.read(into.len() as u64);
+        Ok(())
     }
 
     /// All bytes of the region. Errors: [`RegionError::InvalidRegion`].
@@ -137,6 +140,7 @@ impl<M: Media> Regions<M> {
         let len = inside.entry.len.get();
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
         self.read_inside(&inside, 0, &mut bytes)?;
+        self.counters.read(len);
         Ok(bytes)
     }
 
@@ -152,9 +156,11 @@ impl<M: Media> Regions<M> {
             return Ok(());
         }
         if at + into.len() as u64 <= inside.ready {
-            return Ok(self.engine().read(inside.home(at), into)?);
+            self.engine().read(inside.home(at), into)?;
+        } else {
+            self.read_mixed(inside, at, into)?;
         }
-        self.read_mixed(inside, at, into)
+        self.intact()
     }
 
     /// Reads where not every chunk is the region's own (R8).
@@ -182,12 +188,14 @@ impl<M: Media> Regions<M> {
     /// Every live region, in the order of their slots: one moment's state of the directory, whatever other threads
     /// change.
     pub fn list(&self) -> Result<Vec<RegionInfo>, RegionError<M::SyncError>> {
+        self.in_service()?;
         let _still = self.lock_index();
         let mut list = Vec::new();
         self.for_each_live(|slot, found, tail| {
             list.push(self.info_of(slot, found, tail)?);
             Ok(())
         })?;
+        self.intact()?;
         Ok(list)
     }
 
@@ -198,6 +206,7 @@ impl<M: Media> Regions<M> {
         &self,
         mut visit: impl FnMut(&RegionEntry<'_, M>),
     ) -> Result<(), RegionError<M::SyncError>> {
+        self.in_service()?;
         let _still = self.lock_index();
         self.for_each_live(|slot, found, tail| {
             visit(&RegionEntry {

@@ -43,7 +43,7 @@ impl<M: Media> Regions<M> {
     pub fn batch(&self) -> Result<Batch<'_, M>, RegionError<M::SyncError>> {
         Ok(Batch {
             regions: self,
-            tx: Some(self.engine().begin()?),
+            tx: Some(self.begin()?),
             changes: Changes::new(),
         })
     }
@@ -96,11 +96,13 @@ impl<'r, M: Media> Batch<'r, M> {
         data: &[u8],
         options: &RegionOptions<'_>,
     ) -> Result<RegionId, RegionError<M::SyncError>> {
-        self.add(options, |tx| {
+        let id = self.add(options, |tx| {
             Made::filled(tx, data.len() as u64, options, |tx, at| {
                 Ok(tx.write_beside(at, data)?)
             })
-        })
+        })?;
+        self.changes.tally.write(data.len() as u64);
+        Ok(id)
     }
 
     /// A region whose block `make` makes.
@@ -120,6 +122,7 @@ impl<'r, M: Media> Batch<'r, M> {
             if let Some(name) = options.name {
                 index.refuse_taken(name)?;
             }
+            changes.tally.creates += 1;
             insert(regions, tx, changes, &made, options)
         })
     }
@@ -135,9 +138,14 @@ impl<'r, M: Media> Batch<'r, M> {
             let made = Made::filled(tx, data.len() as u64, &options, |tx, at| {
                 Ok(tx.write_beside(at, data)?)
             })?;
+            changes.tally.creates += 1;
+            changes.tally.write(data.len() as u64);
             match changes.open(regions, tx)?.slot_of(name) {
                 None => insert(regions, tx, changes, &made, &options),
-                Some(slot) => replace(regions, tx, changes, slot, &made, &options),
+                Some(slot) => {
+                    changes.tally.destroys += 1;
+                    replace(regions, tx, changes, slot, &made, &options)
+                }
             }
         })
     }
@@ -191,6 +199,7 @@ impl<'r, M: Media> Batch<'r, M> {
         let parts = self.regions.parts(id)?;
         self.member(|regions, tx, changes| {
             let found = changes.find(regions, tx, id, parts)?;
+            changes.tally.destroys += 1;
             remove(regions, tx, changes, parts.slot, &found)
         })
     }
@@ -212,6 +221,7 @@ impl<'r, M: Media> Batch<'r, M> {
             **state = None;
         }
         let receipt = outcome?;
+        self.regions.counters.add_all(&self.changes.tally);
         for slot in &self.changes.logged {
             // keeps R6
             self.regions
@@ -241,10 +251,11 @@ impl<'r, M: Media> Batch<'r, M> {
         let Some(tx) = &mut self.tx else {
             unreachable!("taken out only when the batch ends")
         };
-        let steps = changes.steps.len();
+        let (steps, tally) = (changes.steps.len(), changes.tally);
         let outcome = tx.member(|tx| work(regions, tx, changes));
         if outcome.is_err() {
             changes.roll_back(steps);
+            changes.tally = tally;
         }
         outcome
     }

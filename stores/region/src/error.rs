@@ -7,6 +7,31 @@ use everline::tx::TxError;
 
 use crate::RegionId;
 
+/// How the end of an open pool came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retirement {
+    /// Closed by another handle.
+    Closed,
+    /// Its file was removed.
+    Destroyed,
+    /// It lives somewhere else now.
+    Moved,
+    /// It is on its way; it serves again should that fail.
+    Moving,
+}
+
+impl Retirement {
+    /// What happened, and what to do.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Retirement::Closed => "the pool was closed: open it again",
+            Retirement::Destroyed => "the pool was destroyed: make a new one",
+            Retirement::Moving => "the pool is being moved: wait until that is over",
+            Retirement::Moved => "the pool was moved: open it where it is now",
+        }
+    }
+}
+
 /// Why an operation on regions was refused; `E` is what the medium's fence may fail with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegionError<E: std::error::Error + 'static> {
@@ -123,6 +148,22 @@ pub enum RegionError<E: std::error::Error + 'static> {
     /// The pool was opened read-only.
     #[error("the pool is open read-only: open it for writing")]
     ReadOnly,
+    /// The pool behind this handle is closed, destroyed or moved.
+    #[error("{}", .why.text())]
+    Retired {
+        /// Which of them.
+        why: Retirement,
+    },
+    /// A part of the medium could not be read.
+    #[error(
+        "bytes of the pool could not be read, and zeros stand in for them: close the pool, look at its file and its device, and open it again"
+    )]
+    Lost,
+    /// An operation panicked on a worker's thread.
+    #[error(
+        "the operation panicked on its worker, and its buffers are lost: look at what it was to change before it is issued again"
+    )]
+    Panicked,
     /// A fence failed earlier: nothing is stored any more.
     #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
     Poisoned,

@@ -40,6 +40,7 @@ mod checked;
 mod chunks;
 mod compact;
 mod copy;
+mod counters;
 mod directory;
 mod draft;
 mod error;
@@ -51,12 +52,19 @@ mod open;
 mod orphans;
 mod persist;
 mod repair;
+#[cfg(unix)]
+mod request;
 mod resize;
 pub mod salvage;
 mod scrub;
 mod segments;
+mod service;
 mod slots;
 mod stage;
+#[cfg(unix)]
+mod target;
+#[cfg(unix)]
+pub mod transfer;
 mod typed;
 mod view;
 mod write;
@@ -66,11 +74,23 @@ pub use batch::{Batch, RegionOptions};
 pub use check::{RegionCheck, RegionProblem};
 pub use compact::CompactReport;
 pub use copy::CopyError;
-pub use error::RegionError;
+pub use counters::Counts;
+pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
 pub use orphans::{Orphan, OrphanReport};
 pub use repair::{Cure, Finding, Loss, RepairOptions, RepairReport, plan_repair, repair};
+#[cfg(unix)]
+pub use request::{
+    Answer, BufferAnswer, Completion, Operation, Outcome, Request, Requests, RequestsError, Touch,
+    TransferError, wait_all, wait_any,
+};
 pub use scrub::{BadChunk, ScrubReport};
 pub use segments::{Extent, WriteMode};
+#[cfg(unix)]
+pub use target::{
+    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space,
+    Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetRegions, TargetReport,
+    Thresholds, TransferConfig, parse_size, payload_min,
+};
 pub use view::RegionView;

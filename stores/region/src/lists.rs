@@ -85,9 +85,12 @@ impl<M: Media> Regions<M> {
         for extent in extents {
             limit.check(id, extent.at, extent.len)?;
         }
+        let mut bytes = 0;
         for (at, into) in pieces {
+            bytes += into.len() as u64;
             self.read_inside(&inside, at, into)?;
         }
+        self.counters.read(bytes);
         Ok(())
     }
 
@@ -109,9 +112,11 @@ impl<M: Media> Regions<M> {
     ) -> Result<(), RegionError<M::SyncError>> {
         let limit = self.enter(id)?.limit();
         let segments = segments(id, pieces.iter().copied(), limit)?;
-        match segments.is_empty() {
-            true => Ok(()),
-            false => self.write_segments(id, &segments, mode),
+        if !segments.is_empty() {
+            self.write_segments(id, &segments, mode)?;
         }
+        let bytes = segments.iter().map(|segment| segment.bytes.len() as u64);
+        self.counters.write(bytes.sum(), mode);
+        Ok(())
     }
 }

@@ -7,12 +7,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuar
 use everline::engine::Engine;
 use everline::layout::{REGION_CHECKED, REGION_GROWABLE};
 use everline::media::Media;
+use everline::tx::Receipt;
 use everline::units::ByteOffset;
 
 use crate::chunks::{Chunks, Grid};
+use crate::counters::{Counters, Counts};
 use crate::directory::{self, Found, Tail, View};
 use crate::id::IdParts;
 use crate::index::Index;
+use crate::service::Service;
 use crate::slots::{Live, Slot, Slots};
 use crate::{RegionError, RegionId};
 
@@ -55,6 +58,8 @@ pub struct Regions<M: Media> {
     index: Mutex<Index>,
     /// What is volatile of each slot, its lock among it (R5).
     slots: Slots,
+    service: Service,
+    pub(crate) counters: Counters,
 }
 
 impl<M: Media> fmt::Debug for Regions<M> {
@@ -82,6 +87,8 @@ impl<M: Media> Regions<M> {
             namespace,
             index: Mutex::default(),
             slots: Slots::new(),
+            service: Service::default(),
+            counters: Counters::default(),
         })
     }
 
@@ -95,9 +102,38 @@ impl<M: Media> Regions<M> {
         self.engine
     }
 
+    /// What everything that returned before this call has reached: the highest timestamp (LSN) drawn, and the
+    /// durability domain. Operations that change the directory draw a timestamp; direct writes add none.
+    /// Cost: no wait.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            timestamp: self.engine.log().status().last_timestamp,
+            durability: self.engine.pool().media().durability(),
+        }
+    }
+
+    /// Operations since the pool was opened.
+    pub fn counts(&self) -> Counts {
+        self.counters.counts()
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Errors: [`RegionError::Lost`] where zeros stand in for bytes that could not be read.
+    #[inline]
+    pub(crate) fn intact(&self) -> Result<(), RegionError<M::SyncError>> {
+        match self.engine.pool().media().intact() {
+            true => Ok(()),
+            false => Err(RegionError::Lost),
+        }
+    }
+
     /// Live regions. Errors: the directory's root cannot be reached. Cost: one word of the root, which open has
     /// checked; no wait.
     pub fn count(&self) -> Result<u64, RegionError<M::SyncError>> {
+        self.in_service()?;
         directory::live(&self.engine)
     }
 
@@ -133,6 +169,7 @@ impl<M: Media> Regions<M> {
 
     /// Slot and generation in an identifier of this pool.
     pub(crate) fn parts(&self, id: RegionId) -> Result<IdParts, RegionError<M::SyncError>> {
+        self.in_service()?;
         let pool = self.engine.pool();
         id.open(pool.key(), pool.id())
             .filter(|parts| parts.namespace == self.namespace)
@@ -159,6 +196,7 @@ impl<M: Media> Regions<M> {
         if let Some(slot) = self.slots.get(id.slot_hint()) {
             let state = slot.share();
             if state.as_ref().is_some_and(|live| live.id == id) {
+                self.in_service()?; // with the slot shared: whoever moves the pool waits for us, or we see him
                 return Ok(Inside { slot, state });
             }
         }
@@ -173,6 +211,7 @@ impl<M: Media> Regions<M> {
             drop(held);
             let state = slot.share();
             if state.as_ref().is_some_and(|live| live.id == id) {
+                self.in_service()?;
                 return Ok(Inside { slot, state });
             }
         }
@@ -187,6 +226,7 @@ impl<M: Media> Regions<M> {
         }
         let slot = self.slots.get_or_make(parts.slot);
         let mut state = slot.hold();
+        self.in_service_still()?;
         if state.as_ref().is_none_or(|live| live.id != id) {
             let found = self.find(&self.engine, id, parts)?;
             let chunks = Chunks::read(&self.engine, parts.slot, &found.entry)?;

@@ -29,6 +29,16 @@ impl<M: Media> Regions<M> {
         id: RegionId,
         extents: &[Extent],
     ) -> Result<(), RegionError<M::SyncError>> {
+        self.persist_extents(id, extents)?;
+        self.counters.persist();
+        Ok(())
+    }
+
+    fn persist_extents(
+        &self,
+        id: RegionId,
+        extents: &[Extent],
+    ) -> Result<(), RegionError<M::SyncError>> {
         let inside = self.enter(id)?;
         for extent in extents {
             inside.read_limit().check(id, extent.at, extent.len)?;
@@ -58,7 +68,7 @@ impl<M: Media> Regions<M> {
         extents: &[Extent],
         checked: bool,
     ) -> Result<(), RegionError<M::SyncError>> {
-        let mut tx = self.engine().begin()?;
+        let mut tx = self.begin()?;
         let held = self.hold(id)?;
         let live = held.live();
         for extent in extents {

@@ -106,6 +106,8 @@ impl<M: Media> Batch<'_, M> {
             if draft.logged {
                 changes.logged.push(parts.slot);
             }
+            changes.tally.write(bytes.len() as u64);
+            changes.tally.atomic_writes += 1;
             draft.stage(tx)
         })
     }
@@ -122,6 +124,7 @@ impl<M: Media> Batch<'_, M> {
                 attributes: Some(tail.attributes()),
                 ..RegionOptions::default()
             };
+            changes.tally.creates += 1;
             insert_twin(regions, tx, changes, draft, &options)
         })
     }

@@ -71,6 +71,15 @@ impl Slots {
         Some(&page[index].0)
     }
 
+    /// Hands every slot whose page was made to `visit`, until that fails.
+    pub fn each<E>(&self, mut visit: impl FnMut(&Slot) -> Result<(), E>) -> Result<(), E> {
+        let rows = self.rows.iter().filter_map(OnceLock::get);
+        let pages = rows.flat_map(|row| row.iter().filter_map(OnceLock::get));
+        pages
+            .flat_map(|page| page.iter())
+            .try_for_each(|slot| visit(&slot.0))
+    }
+
     /// The slot; `number` is one of the directory's, so that nobody fills the memory by guessing.
     pub fn get_or_make(&self, number: u32) -> &Slot {
         let (row, page, index) = place_of(number);

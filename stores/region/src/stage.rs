@@ -14,6 +14,7 @@ use everline::tx::Tx;
 use everline::units::{ByteLen, ByteOffset, ByteRange};
 
 use crate::chunks::{map_bytes, map_shift};
+use crate::counters::Counts;
 use crate::directory::{self, Found, Tail, behind, block_bytes};
 use crate::draft::Draft;
 use crate::id::IdParts;
@@ -33,6 +34,8 @@ pub(crate) struct Changes<'r> {
     pub held: HashMap<u32, RwLockWriteGuard<'r, Option<Live>>>,
     /// Slots whose present block the record has bytes for.
     pub logged: Vec<u32>,
+    /// What is counted when the batch is committed.
+    pub tally: Counts,
 }
 
 impl<'r> Changes<'r> {
@@ -42,6 +45,7 @@ impl<'r> Changes<'r> {
             steps: Vec::new(),
             held: HashMap::new(),
             logged: Vec::new(),
+            tally: Counts::default(),
         }
     }
 

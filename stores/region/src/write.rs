@@ -102,6 +102,19 @@ impl<M: Media> Regions<M> {
         bytes: &[u8],
         mode: WriteMode,
     ) -> Result<(), RegionError<M::SyncError>> {
+        self.write_piece(id, at, bytes, mode)?;
+        self.counters.write(bytes.len() as u64, mode);
+        Ok(())
+    }
+
+    #[inline]
+    fn write_piece(
+        &self,
+        id: RegionId,
+        at: u64,
+        bytes: &[u8],
+        mode: WriteMode,
+    ) -> Result<(), RegionError<M::SyncError>> {
         let inside = self.enter(id)?;
         inside.limit().check(id, at, bytes.len() as u64)?;
         if bytes.is_empty() {
@@ -180,7 +193,7 @@ impl<M: Media> Regions<M> {
     ) -> Result<(), RegionError<M::SyncError>> {
         let mut by_copy = false;
         loop {
-            let tx = self.engine().begin()?;
+            let tx = self.begin()?;
             let held = self.hold(write.id)?;
             match self.try_write(tx, held, write, by_copy) {
                 Err(RegionError::Tx(TxError::LogFull { .. })) if !by_copy => by_copy = true,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use everline::engine::{Engine, OpenOptions};
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Point, Report};
-use everline_region::Regions;
+use everline_region::{RegionOptions, Regions};
 use sweep::{MODELS, Sweep, first_of, under, workload};
 use tools::*;
 
@@ -18,22 +18,34 @@ use tools::*;
 const POOL: ByteLen = ByteLen::new(64 << 10);
 
 type On = Regions<CrashMedia>;
-/// What lies under each name.
-type State = BTreeMap<String, Vec<u8>>;
+/// What lies under each name: bytes, then attributes.
+type State = BTreeMap<String, (Vec<u8>, Vec<u8>)>;
 
 /// One operation; what its names do not allow does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     /// A region of zeros.
     Create(&'static str),
+    /// A growable region without bytes, or a checked one of zeros.
+    Grows(&'static str),
+    Checked(&'static str),
     /// A region with its bytes, made or replaced.
     Put(&'static str, usize, u8),
     Rename(&'static str, &'static str),
     Destroy(&'static str),
-    /// One word in the middle of a region.
+    /// One word in the middle of a region; a growable one reaches it.
     Write(&'static str, u8),
+    /// The same, stored and then persisted.
+    Persist(&'static str, u8),
+    /// Two words that are no neighbours, all or nothing.
+    Atomic(&'static str, u8),
+    Resize(&'static str, usize),
+    /// A copy under another name.
+    Copy(&'static str, &'static str),
+    Attributes(&'static str, u8),
     /// One region goes and another comes, in one batch.
     Exchange(&'static str, &'static str),
+    Compact(&'static str),
     Checkpoint,
     /// The process dies without closing; another one opens.
     Kill,
@@ -41,53 +53,122 @@ enum Op {
 
 const ZEROS: usize = 20;
 const WORD: std::ops::Range<usize> = 8..16;
+const FAR: std::ops::Range<usize> = 0..4;
 
 fn alphabet() -> Vec<Op> {
     vec![
         Op::Create("a"),
+        Op::Grows("a"),
+        Op::Checked("a"),
         Op::Put("a", 60, 0x11),
         Op::Put("b", 700, 0x22),
         Op::Rename("a", "b"),
-        Op::Rename("b", "a"),
         Op::Destroy("a"),
         Op::Write("a", 0x33),
+        Op::Persist("a", 0x44),
+        Op::Atomic("a", 0x55),
+        Op::Resize("a", 10),
+        Op::Resize("a", 100),
+        Op::Copy("a", "b"),
+        Op::Attributes("a", 0x66),
         Op::Exchange("a", "b"),
+        Op::Compact("a"),
         Op::Checkpoint,
         Op::Kill,
     ]
 }
 
-fn after(state: &State, op: Op) -> State {
+/// Whether the region takes a write of the word: it is long enough, or it grows.
+fn takes(state: &State, grows: &BTreeMap<String, bool>, name: &str) -> bool {
+    let len = state.get(name).map(|(bytes, _)| bytes.len());
+    len.is_some_and(|len| len >= WORD.end || grows.get(name) == Some(&true))
+}
+
+fn make(
+    state: &mut State,
+    grows: &mut BTreeMap<String, bool>,
+    name: &str,
+    bytes: Vec<u8>,
+    growable: bool,
+) {
+    state.insert(name.into(), (bytes, Vec::new()));
+    grows.insert(name.into(), growable);
+}
+
+fn after(state: &State, grows: &mut BTreeMap<String, bool>, op: Op) -> State {
     let mut next = state.clone();
+    let free = |name: &str| !state.contains_key(name);
     match op {
-        Op::Create(name) => drop(next.entry(name.into()).or_insert(vec![0; ZEROS])),
-        Op::Put(name, len, fill) => drop(next.insert(name.into(), vec![fill; len])),
-        Op::Rename(old, new) if !next.contains_key(new) => {
-            if let Some(bytes) = next.remove(old) {
-                next.insert(new.into(), bytes);
+        Op::Create(name) | Op::Checked(name) if free(name) => {
+            make(&mut next, grows, name, vec![0; ZEROS], false);
+        }
+        Op::Grows(name) if free(name) => make(&mut next, grows, name, Vec::new(), true),
+        Op::Put(name, len, fill) => make(&mut next, grows, name, vec![fill; len], false),
+        Op::Rename(old, new) if free(new) => {
+            if let Some(region) = next.remove(old) {
+                next.insert(new.into(), region);
+                let grew = grows.get(old) == Some(&true);
+                grows.insert(new.into(), grew);
+            }
+        }
+        Op::Copy(old, new) if free(new) => {
+            if let Some(region) = state.get(old) {
+                next.insert(new.into(), region.clone());
+                let grew = grows.get(old) == Some(&true);
+                grows.insert(new.into(), grew);
             }
         }
         Op::Destroy(name) => drop(next.remove(name)),
-        Op::Write(name, fill) => {
-            if let Some(bytes) = next.get_mut(name) {
+        Op::Write(name, fill) | Op::Persist(name, fill) | Op::Atomic(name, fill)
+            if takes(state, grows, name) =>
+        {
+            if let Some((bytes, _)) = next.get_mut(name) {
+                bytes.resize(bytes.len().max(WORD.end), 0);
                 bytes[WORD].fill(fill);
+                if matches!(op, Op::Atomic(..)) {
+                    bytes[FAR].fill(fill);
+                }
             }
         }
-        Op::Exchange(gone, come) if next.contains_key(gone) && !next.contains_key(come) => {
-            next.remove(gone);
-            next.insert(come.into(), vec![0x44; 40]);
+        Op::Resize(name, len) => {
+            if let Some((bytes, _)) = next.get_mut(name) {
+                bytes.resize(len, 0);
+            }
         }
-        Op::Rename(..) | Op::Exchange(..) | Op::Checkpoint | Op::Kill => {}
+        Op::Attributes(name, fill) => {
+            if let Some((_, attributes)) = next.get_mut(name) {
+                *attributes = vec![fill; 30];
+            }
+        }
+        Op::Exchange(gone, come) if !free(gone) && free(come) => {
+            next.remove(gone);
+            make(&mut next, grows, come, vec![0x44; 40], false);
+        }
+        _ => {}
     }
     next
 }
 
-fn run(regions: On, op: Op, before: &State) -> On {
+fn run(regions: On, op: Op, before: &State, grows: &BTreeMap<String, bool>) -> On {
     let id = |name: &str| regions.by_name(name).expect("there");
     let there = |name: &str| before.contains_key(name);
     match op {
         Op::Create(name) if !there(name) => {
             regions.create(ZEROS as u64, &named(name)).expect("space");
+        }
+        Op::Grows(name) if !there(name) => {
+            let options = RegionOptions {
+                growable: true,
+                ..named(name)
+            };
+            regions.create(0, &options).expect("space");
+        }
+        Op::Checked(name) if !there(name) => {
+            let options = RegionOptions {
+                checked: true,
+                ..named(name)
+            };
+            regions.create(ZEROS as u64, &options).expect("space");
         }
         Op::Put(name, len, fill) => {
             regions.put(name, &vec![fill; len]).expect("space");
@@ -95,19 +176,52 @@ fn run(regions: On, op: Op, before: &State) -> On {
         Op::Rename(old, new) if there(old) && !there(new) => {
             regions.rename(id(old), new).expect("free");
         }
+        Op::Copy(old, new) if there(old) && !there(new) => {
+            let old = id(old);
+            let mut batch = regions.batch().expect("a lane");
+            let copy = batch.copy(old).expect("space");
+            batch.rename(copy, new).expect("free");
+            batch.commit().expect("no failing fence");
+        }
         Op::Destroy(name) if there(name) => regions.destroy(id(name)).expect("there"),
-        Op::Write(name, fill) if there(name) => {
+        Op::Write(name, fill) if takes(before, grows, name) => {
             let bytes = [fill; WORD.end - WORD.start];
             regions
                 .write(id(name), WORD.start as u64, &bytes)
                 .expect("inside");
         }
+        Op::Persist(name, fill) if takes(before, grows, name) => {
+            let (at, bytes) = (WORD.start as u64, [fill; WORD.end - WORD.start]);
+            regions
+                .write_volatile(id(name), at, &bytes)
+                .expect("inside");
+            regions
+                .persist(id(name), at, bytes.len() as u64)
+                .expect("inside");
+        }
+        Op::Atomic(name, fill) if takes(before, grows, name) => {
+            let (word, far) = ([fill; WORD.end - WORD.start], [fill; FAR.end - FAR.start]);
+            let pieces: [(u64, &[u8]); 2] = [(WORD.start as u64, &word), (FAR.start as u64, &far)];
+            regions
+                .write_atomic_list(id(name), &pieces)
+                .expect("inside");
+        }
+        Op::Resize(name, len) if there(name) => {
+            regions.resize(id(name), len as u64).expect("space")
+        }
+        Op::Attributes(name, fill) if there(name) => {
+            regions
+                .set_attributes(id(name), &[fill; 30])
+                .expect("they fit");
+        }
         Op::Exchange(gone, come) if there(gone) && !there(come) => {
+            let gone = id(gone);
             let mut batch = regions.batch().expect("a lane");
-            batch.destroy(id(gone)).expect("there");
+            batch.destroy(gone).expect("there");
             batch.put(come, &[0x44; 40]).expect("space");
             batch.commit().expect("no failing fence");
         }
+        Op::Compact(name) if there(name) => drop(regions.compact(id(name)).expect("room")),
         Op::Checkpoint => {
             regions.engine().checkpoint().expect("no failing fence");
         }
@@ -125,7 +239,9 @@ fn see(media: &CrashMedia) -> Result<State, String> {
     let (engine, _) =
         Engine::open(media.clone(), &OpenOptions::default()).map_err(|error| told(&error))?;
     let regions = Regions::open(engine).map_err(|error| told(&error))?;
-    let wrong = problems(&regions);
+    let mut wrong = problems(&regions);
+    let scrubbed = regions.scrub_all(|_, _| (), |bad| wrong.push(format!("{bad:?}")));
+    scrubbed.map_err(|error| told(&error))?;
     if !wrong.is_empty() {
         return Err(wrong.join("; "));
     }
@@ -133,7 +249,8 @@ fn see(media: &CrashMedia) -> Result<State, String> {
     list.into_iter()
         .map(|info| {
             let bytes = regions.read_all(info.id).map_err(|error| told(&error))?;
-            Ok((info.name.unwrap_or_default(), bytes))
+            let attributes = regions.attributes(info.id).map_err(|error| told(&error))?;
+            Ok((info.name.unwrap_or_default(), (bytes, attributes)))
         })
         .collect()
 }
@@ -141,13 +258,14 @@ fn see(media: &CrashMedia) -> Result<State, String> {
 fn explore(explorer: &everline_crash::Explorer, ops: &[Op]) -> Report {
     let media = CrashMedia::new(POOL).without_rmw_fences();
     let mut regions = on(media.clone());
-    let mut states = vec![State::new()];
+    let (mut states, mut grows) = (vec![State::new()], BTreeMap::new());
     media.mark();
     for (number, op) in ops.iter().enumerate() {
         media.invoke(number as u64);
-        regions = run(regions, *op, &states[number]);
+        regions = run(regions, *op, &states[number], &grows);
         media.ack(number as u64);
-        states.push(after(&states[number], *op));
+        let next = after(&states[number], &mut grows, *op);
+        states.push(next);
     }
     drop(regions);
     let allowed = |point: &Point<'_>, seen: &Result<State, String>| {
@@ -166,7 +284,7 @@ fn b30_every_workload_of_up_to_three_operations_on_regions_survives_every_cut() 
     let full = std::env::var("EVERLINE_CRASH").is_ok_and(|depth| depth == "full");
     let all = alphabet();
     // The short form takes a slice in which each operation comes first, second and third.
-    let step = if full { 1 } else { 37 };
+    let step = if full { 1 } else { 71 };
     for model in MODELS {
         let explorer = under(model).kill_steps(2);
         let mut sweep = Sweep::default();

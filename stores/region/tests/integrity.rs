@@ -64,7 +64,10 @@ fn e7_every_flipped_byte_of_a_regions_metadata_is_refused_or_told() {
             let mut problems = 0;
             regions.engine().check(|_| problems += 1);
             regions.check(|_| problems += 1);
-            assert!(problems > 0, "{place:#x} ^ {flip:#x} went unnoticed");
+            if problems == 0 {
+                regions.engine().for_each_extent(|extent| println!("{extent:?}")).expect("whole");
+            }
+            assert!(problems > 0, "{place:#x} ^ {flip:#x} went unnoticed, {right:#x}");
         }
         media.store8(at, right);
     }
@@ -347,8 +350,8 @@ fn e8_a_second_name_and_a_wrong_count_are_put_right() {
     tx.commit().expect("room in the log");
     let image = image_of(&engine.close().expect("memory does not fail"));
     let (report, regions) = repaired(&victim, |now| now.copy_from_slice(&image), &DEFAULT);
-    assert_eq!(report.done.len(), 1, "{report:?}");
-    assert_eq!(report.done[0].cure, Cure::Recount);
+    let recounted = report.done.iter().all(|done| done.cure == Cure::Recount);
+    assert!(recounted && !report.done.is_empty(), "{report:?}");
     assert_whole(&victim, &regions);
 }
 

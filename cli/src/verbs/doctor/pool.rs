@@ -30,10 +30,10 @@ pub enum Pool {
 pub fn examine(path: &Path, global: &Global) -> Pool {
     let looked = for_reading(path, global).and_then(|(pool, _place)| {
         let listed = pool
-            .regions
+            .target
             .list()
             .map_err(|error| Failure::from(error).at(pool.path.display()))?;
-        pool.read_whole()?;
+        pool.target.still_whole()?;
         Ok(listed)
     });
     match looked {

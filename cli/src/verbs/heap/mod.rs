@@ -39,11 +39,11 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.path, global)?;
     let here = pool.path.display().to_string();
     let mut extents = Vec::new();
-    pool.regions
+    pool.target
         .engine()
         .for_each_extent(|extent| extents.push(extent))
         .map_err(|corrupt| Failure::new(Code::Inconsistent, "corrupt", corrupt).at(&here))?;
-    pool.read_whole()?;
+    pool.target.still_whole()?;
     if let Some(file) = &options.svg {
         std::fs::write(file, svg::draw(&here, &extents)).map_err(|error| {
             Failure::io(format_args!("cannot write {}", file.display()), &error)

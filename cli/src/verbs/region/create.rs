@@ -20,13 +20,13 @@ pub struct Options {
     /// Its name; without one it is found by the identifier that is printed
     name: Option<String>,
     /// Bytes of the region: 64MiB, 1G, plain bytes
-    #[arg(long, value_parser = crate::size::parse, required_unless_present = "growable")]
+    #[arg(long, value_parser = everline_region::parse_size, required_unless_present = "growable")]
     size: Option<u64>,
     /// Let it grow as it is written; it begins with no bytes unless --size says more
     #[arg(long)]
     growable: bool,
     /// Alignment of its bytes in the pool, a power of two up to 4096
-    #[arg(long, value_parser = crate::size::parse)]
+    #[arg(long, value_parser = everline_region::parse_size)]
     align: Option<u64>,
     /// Keep a checksum of every 4 KiB, for `scrub`
     #[arg(long)]

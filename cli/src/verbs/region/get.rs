@@ -23,9 +23,9 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.pool, global)?;
     let failed = |error| Failure::from(error).at(pool.path.display());
-    let id = pool.regions.by_name(&options.name).map_err(failed)?;
-    let bytes = pool.regions.read_all(id).map_err(failed)?;
-    pool.read_whole()?;
+    let id = pool.target.by_name(&options.name).map_err(failed)?;
+    let bytes = pool.target.read_all(id).map_err(failed)?;
+    pool.target.still_whole()?;
     let json = if global.json {
         json!({
             "pool": pool.path.display().to_string(),

@@ -21,10 +21,10 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.pool, global)?;
     let listed = pool
-        .regions
+        .target
         .list()
         .map_err(|error| Failure::from(error).at(pool.path.display()))?;
-    pool.read_whole()?;
+    pool.target.still_whole()?;
     let mut lines = Lines::default();
     for region in &listed {
         let name = region.name.as_deref().unwrap_or("(no name)");

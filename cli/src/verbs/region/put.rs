@@ -30,11 +30,11 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let pool = for_writing(&options.pool, global)?;
     let path = pool.path.display().to_string();
     let id = pool
-        .regions
+        .target
         .put(&options.name, &bytes)
         .map_err(|error| Failure::from(error).at(&path))?;
-    let domain = pool.opened.report.durability.domain;
-    pool.close()?;
+    let domain = pool.target.report().durability.domain;
+    pool.target.close()?;
     let json = json!({
         "pool": path,
         "name": options.name,

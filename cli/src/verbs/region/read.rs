@@ -21,10 +21,10 @@ pub struct Options {
     /// The region's name, or id: and its identifier
     region: Selector,
     /// Where in the region: plain bytes, 4KiB, 1M
-    #[arg(long, default_value = "0", value_parser = crate::size::parse)]
+    #[arg(long, default_value = "0", value_parser = everline_region::parse_size)]
     at: u64,
     /// How many bytes; all that follow, unless told
-    #[arg(long, value_parser = crate::size::parse)]
+    #[arg(long, value_parser = everline_region::parse_size)]
     len: Option<u64>,
 }
 

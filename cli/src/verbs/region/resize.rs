@@ -20,7 +20,7 @@ pub struct Options {
     /// The region's name, or id: and its identifier
     region: Selector,
     /// Its new length: 64MiB, 1G, plain bytes
-    #[arg(long, value_parser = crate::size::parse)]
+    #[arg(long, value_parser = everline_region::parse_size)]
     size: u64,
 }
 

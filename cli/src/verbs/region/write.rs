@@ -45,7 +45,7 @@ pub struct Options {
     /// The region's name, or id: and its identifier
     region: Selector,
     /// Where in the region: plain bytes, 4KiB, 1M
-    #[arg(long, default_value = "0", value_parser = crate::size::parse)]
+    #[arg(long, default_value = "0", value_parser = everline_region::parse_size)]
     at: u64,
     /// When the bytes are durable
     #[arg(long, value_enum, default_value = "durable")]

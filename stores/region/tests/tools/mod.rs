@@ -1,6 +1,11 @@
 //! Pools for tests.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+#[cfg(unix)]
+pub mod backends;
+
+pub mod disks;
+
 use std::path::{Path, PathBuf};
 
 use everline::engine::{
@@ -145,5 +150,11 @@ impl Random {
 
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+
+    /// Below a power of two that is drawn first: small ones are as likely as large ones.
+    pub fn size(&mut self, bits: u64) -> u64 {
+        let bits = self.below(bits);
+        self.below(1 << bits)
     }
 }

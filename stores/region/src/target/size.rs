@@ -8,25 +8,52 @@
 //!
 //! Letters of either case; a space before the suffix is allowed.
 
-/// Bytes that `text` stands for. Errors: what is wrong with it and what would be right.
-pub fn parse(text: &str) -> Result<u64, String> {
+/// A text that is no size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseSizeError {
+    /// There are no digits in front.
+    #[error("`{text}` does not begin with a number; write 64MiB, 1G or plain bytes")]
+    NoNumber {
+        /// What was given.
+        text: String,
+    },
+    /// What follows the digits means nothing.
+    #[error("unknown unit `{unit}` in `{text}`; write 64MiB, 1G or plain bytes")]
+    UnknownUnit {
+        /// What was given.
+        text: String,
+        /// The part behind the digits.
+        unit: String,
+    },
+    /// More than 64 bits can count.
+    #[error("`{text}` is more than 2^64-1 bytes")]
+    TooLarge {
+        /// What was given.
+        text: String,
+    },
+}
+
+/// Bytes that `text` stands for.
+///
+/// ```
+/// assert_eq!(everline_region::parse_size("16MiB"), Ok(16 << 20));
+/// ```
+pub fn parse_size(text: &str) -> Result<u64, ParseSizeError> {
     let text = text.trim();
+    let given = || text.to_owned();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     if number.is_empty() {
-        return Err(format!(
-            "`{text}` does not begin with a number; write 64MiB, 1G or plain bytes"
-        ));
+        return Err(ParseSizeError::NoNumber { text: given() });
     }
-    let too_large = || format!("`{text}` is more than 2^64-1 bytes");
+    let too_large = || ParseSizeError::TooLarge { text: given() };
     let number: u64 = number.parse().map_err(|_| too_large())?;
-    let factor = factor(suffix.trim_start()).ok_or_else(|| {
-        format!(
-            "unknown unit `{}` in `{text}`; write 64MiB, 1G or plain bytes",
-            suffix.trim()
-        )
+    let suffix = suffix.trim();
+    let factor = factor(suffix).ok_or_else(|| ParseSizeError::UnknownUnit {
+        text: given(),
+        unit: suffix.to_owned(),
     })?;
     number.checked_mul(factor).ok_or_else(too_large)
 }
@@ -66,7 +93,7 @@ mod tests {
             (" 7 ", 7),
             ("18446744073709551615", u64::MAX),
         ] {
-            assert_eq!(parse(text), Ok(bytes), "{text}");
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
     }
 
@@ -83,7 +110,7 @@ mod tests {
             ("18446744073709551616", "more than"),
             ("99999999999T", "more than"),
         ] {
-            let error = parse(text).expect_err(text);
+            let error = parse_size(text).expect_err(text).to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }
