@@ -51,7 +51,7 @@ fn e7_every_flipped_byte_of_a_regions_metadata_is_refused_or_told() {
     for range in victim.directory.iter().chain(&victim.heap) {
         places.extend(range.clone());
     }
-    assert!(places.len() > 4000, "{}", places.len());
+    assert!(places.len() > 3000, "{}", places.len());
     let engine = engine_of(&victim.image);
     let regions = Regions::open(engine).expect("a directory");
     let media = regions.engine().pool().media();
@@ -64,10 +64,7 @@ fn e7_every_flipped_byte_of_a_regions_metadata_is_refused_or_told() {
             let mut problems = 0;
             regions.engine().check(|_| problems += 1);
             regions.check(|_| problems += 1);
-            if problems == 0 {
-                regions.engine().for_each_extent(|extent| println!("{extent:?}")).expect("whole");
-            }
-            assert!(problems > 0, "{place:#x} ^ {flip:#x} went unnoticed, {right:#x}");
+            assert!(problems > 0, "{place:#x} ^ {flip:#x} went unnoticed");
         }
         media.store8(at, right);
     }

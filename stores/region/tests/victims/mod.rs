@@ -169,7 +169,6 @@ impl Victim {
             }
         }
         let geometry = engine.pool().geometry();
-        let slabs = geometry.slab_count();
         let byte = |at: ByteOffset| at.get();
         self.core = vec![
             0..512,
@@ -179,14 +178,19 @@ impl Victim {
             byte(geometry.shared_at())..byte(geometry.shared_at()) + 512,
             byte(geometry.ring_at(0))..byte(geometry.ring_at(0)) + 1024,
         ];
+        // An entry of the slab map means something only where a run begins.
         self.heap = vec![
-            byte(geometry.entry_at(0))..byte(geometry.entry_at(slabs)),
             byte(geometry.used_word_at(0))..byte(geometry.used_word_at(0)) + 8,
             byte(geometry.head_word_at(0))..byte(geometry.head_word_at(0)) + 8,
         ];
         engine
             .for_each_extent(|extent| {
                 let at = extent.range.start();
+                if extent.kind != everline::alloc::ExtentKind::Free {
+                    let slab = geometry.slab_of(at).expect("in the heap");
+                    let entry = byte(geometry.entry_at(slab));
+                    self.heap.push(entry..entry + 8);
+                }
                 if let everline::alloc::ExtentKind::Slab { objects, .. } = extent.kind {
                     let words = u64::from(objects.div_ceil(64));
                     let end = SlabHeader::bitmap_word_at(at, 0).get() + 8 * words;
