@@ -8,7 +8,10 @@ pub mod doctor;
 pub mod grow;
 pub mod heap;
 pub mod info;
+pub mod orphans;
 pub mod region;
+pub mod repair;
+pub mod salvage;
 pub mod stats;
 
 use crate::args::{Cli, Verb};
@@ -25,6 +28,9 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Stats(options) => stats::run(global, options),
         Verb::Heap(options) => heap::run(global, options),
         Verb::Check(options) => check::run(global, options),
+        Verb::Orphans(options) => orphans::run(global, options),
+        Verb::Repair(options) => repair::run(global, options),
+        Verb::Salvage(options) => salvage::run(global, options),
         Verb::Grow(options) => grow::run(global, options),
         Verb::Destroy(options) => destroy::run(global, options),
         Verb::Region(verb) => region::run(global, verb),
