@@ -63,7 +63,7 @@ impl<M: Media> Regions<M> {
         let mut foreign = HashSet::new();
         let traced = tracer.is_some();
         if let Some(trace) = tracer {
-            trace(&mut |at| drop(foreign.insert(at.get())));
+            trace(&mut |at| foreign.extend([at.get()]));
         }
         let shut = others(self.engine()) && !traced;
         for (at, len) in &survey.unreached {
