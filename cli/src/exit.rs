@@ -243,7 +243,6 @@ impl From<TargetError> for Failure {
             TargetError::Create { place, error } => return Failure::from(error).at(place),
             TargetError::Grow { place, error } => return Failure::from(error).at(place),
             TargetError::Regions { place, error } => return Failure::from(error).at(place),
-            TargetError::Image(error) => return error.into(),
             TargetError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
             TargetError::Config(_) | TargetError::InProvider { .. } => (Code::Usage, "config"),
             TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
