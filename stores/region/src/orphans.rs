@@ -88,7 +88,7 @@ impl<M: Media> Regions<M> {
         let mut freed = OrphanReport::default();
         loop {
             // Nobody frees an orphan under us, or links it: whoever does holds the directory.
-            let mut tx = self.engine().begin()?;
+            let mut tx = self.begin()?;
             let _still = self.lock_index();
             let found = self.find_orphans(tracer.as_mut().map(|tracer| &mut **tracer as _));
             if !found.certain {
