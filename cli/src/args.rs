@@ -8,7 +8,10 @@ use everline::media::Domain;
 use everline::media::file::FileOptions;
 use everline_region::TargetConfig;
 
-use crate::verbs::{check, create, demo, destroy, doctor, grow, heap, info, region, stats};
+use crate::verbs::{
+    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, orphans, region,
+    repair, restore, salvage, scrub, snapshot, stats,
+};
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
                      5 locked, 6 durability policy unmet.";
@@ -113,8 +116,24 @@ pub enum Verb {
     Heap(heap::Options),
     /// Check everything in a pool; changes no byte
     Check(check::Options),
+    /// List live objects that nothing leads to, and free them on request
+    Orphans(orphans::Options),
+    /// Say what ails a pool, what would be done about it and what is lost; with --apply do it
+    Repair(repair::Options),
+    /// Save what is readable of a pool's regions as files; changes no byte of the pool
+    Salvage(salvage::Options),
     /// Make a pool longer, with its contents as they are
     Grow(grow::Options),
+    /// Compare checked regions with their checksums; changes no byte
+    Scrub(scrub::Options),
+    /// Give back room that regions do not use, and bring them together
+    Compact(compact::Options),
+    /// Copy a pool as it is now; changes no byte of it
+    Snapshot(snapshot::Options),
+    /// Make the pool in a snapshot again
+    Restore(restore::Options),
+    /// Move a pool to another place
+    Migrate(migrate::Options),
     /// Remove a pool's file, durably
     Destroy(destroy::Options),
     /// Named regions: put, get, ls, rm

@@ -21,7 +21,7 @@ use everline::media::file::FileError;
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
 use everline_region::transfer::ImageError;
-use everline_region::{RegionError, TargetError};
+use everline_region::{CopyError, RegionError, TargetError};
 use serde_json::{Value, json};
 
 /// How the command ends.
@@ -237,12 +237,12 @@ impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         let (code, kind) = match error {
             TargetError::File(error) => return error.into(),
+            TargetError::Image(error) => return error.into(),
             TargetError::Missing { path } => return FileError::NotFound { path }.into(),
             TargetError::Open { place, error } => return Failure::from(error).at(place),
             TargetError::Create { place, error } => return Failure::from(error).at(place),
             TargetError::Grow { place, error } => return Failure::from(error).at(place),
             TargetError::Regions { place, error } => return Failure::from(error).at(place),
-            TargetError::Image(error) => return error.into(),
             TargetError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
             TargetError::Config(_) | TargetError::InProvider { .. } => (Code::Usage, "config"),
             TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
@@ -255,16 +255,28 @@ impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         let (code, kind) = match error {
             ImageError::File(error) => return error.into(),
-            ImageError::Cancelled { .. } => (Code::Io, "cancelled"),
-            ImageError::Running => (Code::Locked, "running"),
-            ImageError::Damaged { .. } | ImageError::Unreadable => (Code::Io, "damaged"),
-            ImageError::Retired { .. } => (Code::Io, "retired"),
-            ImageError::Source { .. } => (Code::Io, "source"),
             ImageError::Unsound { .. } => (Code::Inconsistent, "unsound"),
+            ImageError::Damaged { .. } => (Code::Io, "damaged"),
+            ImageError::Unreadable => (Code::Io, "lost"),
             ImageError::Migrated { .. } => (Code::Io, "migrated"),
             ImageError::Note { .. } => (Code::Inconsistent, "note"),
+            ImageError::Cancelled { .. } => (Code::Io, "cancelled"),
+            ImageError::Running => (Code::Locked, "busy"),
+            ImageError::Retired { .. } => (Code::Io, "retired"),
             ImageError::ReadOnly => (Code::Io, "read_only"),
+            ImageError::Source { .. } => (Code::Io, "source"),
         };
         Failure::new(code, kind, error)
+    }
+}
+
+impl<S: std::error::Error + 'static, T: std::error::Error + 'static> From<CopyError<S, T>>
+    for Failure
+{
+    fn from(error: CopyError<S, T>) -> Self {
+        match error {
+            CopyError::Source(error) => error.into(),
+            CopyError::Target(error) => error.into(),
+        }
     }
 }

@@ -63,7 +63,7 @@ impl<M: Media> Regions<M> {
         let mut foreign = HashSet::new();
         let traced = tracer.is_some();
         if let Some(trace) = tracer {
-            trace(&mut |at| drop(foreign.insert(at.get())));
+            trace(&mut |at| foreign.extend([at.get()]));
         }
         let shut = others(self.engine()) && !traced;
         for (at, len) in &survey.unreached {
@@ -88,7 +88,7 @@ impl<M: Media> Regions<M> {
         let mut freed = OrphanReport::default();
         loop {
             // Nobody frees an orphan under us, or links it: whoever does holds the directory.
-            let mut tx = self.engine().begin()?;
+            let mut tx = self.begin()?;
             let _still = self.lock_index();
             let found = self.find_orphans(tracer.as_mut().map(|tracer| &mut **tracer as _));
             if !found.certain {

@@ -26,8 +26,8 @@ pub(crate) enum Part {
     /// A block of entries, by its number.
     Entries(usize),
     Block(u32, Found),
-    Map(u32, Found),
-    Tail(u32, Found),
+    Map(u32),
+    Tail(u32),
 }
 
 /// Something that is not as it must be.
@@ -212,7 +212,7 @@ impl Survey {
         }
         if entry.map().0 != 0 {
             let at = ByteOffset::new(entry.map().0);
-            self.reach(Part::Map(slot, found), at, map_bytes(entry));
+            self.reach(Part::Map(slot), at, map_bytes(entry));
             self.walk_map(engine, slot, &found);
         }
         if entry.tail() != 0 {
@@ -226,7 +226,7 @@ impl Survey {
         let len = read.as_ref().map_or(1, |tail| {
             (size_of::<RegionTail>() + tail.name().len() + tail.attributes().len()) as u64
         });
-        let owned = self.reach(Part::Tail(slot, found), at, len);
+        let owned = self.reach(Part::Tail(slot), at, len);
         let tail = match read {
             Ok(tail) => tail,
             Err(error) => {

@@ -34,7 +34,12 @@ pub(super) fn rebuild<M: Media>(
     let [a, b, c, d, ..] = *pool_id;
     let usual = u32::from_le_bytes([a, b, c, d]);
     let mut best = None;
-    for namespace in [stored.namespace.get(), usual] {
+    let told = stored.namespace.get();
+    let namespaces = match DirectoryRoot::is_marked(&stored.magic) {
+        true => [told, usual],
+        false => [usual, told],
+    };
+    for namespace in namespaces {
         // A block in which no entry can be read is known by the damaged root alone.
         for count in [count, stored.block_count.get() as usize] {
             let Some(mut root) = with_blocks(survey, stored, &blocks, namespace, count) else {
@@ -53,7 +58,7 @@ pub(super) fn rebuild<M: Media>(
                 return Some((root, true));
             }
             // Of what is not proven, the most plausible: a namespace that says the same twice.
-            best.get_or_insert((root, stored.namespace.get() == usual));
+            best.get_or_insert((root, told == usual));
         }
     }
     best
