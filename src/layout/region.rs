@@ -90,6 +90,10 @@ impl RegionTail {
         if head[5] != 0 || name + attributes != rest.len() {
             return Err("the lengths of a region's name and attributes do not agree");
         }
+        // Such a tail is never stored, and other eight bytes with a checksum could pass for one.
+        if rest.is_empty() {
+            return Err("a region's name and attributes are both empty");
+        }
         let (name, attributes) = rest.split_at(name);
         match core::str::from_utf8(name) {
             Ok(name) => Ok((name, attributes)),

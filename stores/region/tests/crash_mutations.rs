@@ -1,5 +1,5 @@
 //! Damaged images of pools with regions, through open, check, repair and salvage: no panic, no hang, and never a byte told as
-//! right that is not. Ten thousand of them, and ten times as many with `EVERLINE_CRASH=full`.
+//! right that is not. Ten thousand of them and some that are forged, and ten times as many with `EVERLINE_CRASH=full`.
 
 mod tools;
 mod victims;
@@ -22,8 +22,8 @@ const HANG: Duration = Duration::from_secs(60);
 
 fn images() -> u64 {
     match std::env::var("EVERLINE_CRASH").as_deref() {
-        Ok("full") => 100_000,
-        _ => 10_000,
+        Ok("full") => 115_000,
+        _ => 11_500,
     }
 }
 
@@ -38,7 +38,7 @@ fn pick<'r>(ranges: &'r [Range<u64>], random: &mut Random) -> &'r Range<u64> {
     &ranges[random.below(ranges.len() as u64) as usize]
 }
 
-fn mutate(victim: &Victim, random: &mut Random) -> Damaged {
+fn mutate(victim: &Victim, may_forge: bool, random: &mut Random) -> Damaged {
     let mut image = victim.image.clone();
     let mut forged = false;
     for _ in 0..=random.below(3) {
@@ -88,7 +88,8 @@ fn mutate(victim: &Victim, random: &mut Random) -> Damaged {
                 let pages = 16 + random.below(image.len() as u64 / 4096 - 16);
                 image.truncate(pages as usize * 4096);
             }
-            _ => forged |= forge(victim, &mut image, random),
+            _ if may_forge => forged |= forge(victim, &mut image, random),
+            _ => image[at] = random.next() as u8,
         }
     }
     Damaged { image, forged }
@@ -237,7 +238,9 @@ fn judge(victim: &Victim, damaged: &Damaged) -> Result<Verdict, String> {
     };
     let after = readable_of(&regions, ids());
     for (id, bytes) in &before {
-        if after.get(id) != Some(bytes) {
+        // A forged region may show the directory itself, which the repair changes.
+        let real = || right(&victim.regions[id], bytes, victim, image, false).is_ok();
+        if after.get(id) != Some(bytes) && (!damaged.forged || real()) {
             return Err(format!(
                 "{id} could be read before the repair: {repaired:?}"
             ));
@@ -302,7 +305,7 @@ fn k5_damaged_images_are_never_told_as_right_and_never_made_worse() {
         for number in 0..count {
             let victim = &victims[usize::from(number % 8 == 0)];
             let state = random.0;
-            let damaged = mutate(victim, &mut random);
+            let damaged = mutate(victim, number % 8 == 7, &mut random);
             progress.send(number).expect("watched");
             match catch_unwind(AssertUnwindSafe(|| judge(victim, &damaged))) {
                 Ok(Ok(verdict)) => *verdicts.entry(verdict).or_insert(0u64) += 1,

@@ -6,11 +6,12 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use everline::engine::salvage::{candidates, open_as};
+use everline::engine::salvage::{Source, candidates, open_as};
 use everline::engine::{Engine, OpenOptions};
 use everline::media::Media;
 use everline::media::file::{FileMedia, PrivateMedia};
-use everline_region::salvage::{Origin, Salvage, Way, salvage};
+use everline::units::{ByteOffset, ByteRange};
+use everline_region::salvage::{Origin, Readable, Salvage, Way, identify, salvage};
 use serde_json::json;
 
 use crate::args::Global;
@@ -74,6 +75,24 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     ))
 }
 
+/// A file's own bytes.
+struct Bytes<'m>(&'m PrivateMedia);
+
+impl Readable for Bytes<'_> {
+    fn len(&self) -> u64 {
+        self.0.len().get()
+    }
+
+    fn read(&self, at: u64, into: &mut [u8]) -> bool {
+        let range = ByteRange::at(at, into.len() as u64);
+        let inside = range.is_some_and(|range| range.end().get() <= Readable::len(self));
+        if inside {
+            self.0.read(ByteOffset::new(at), into);
+        }
+        inside
+    }
+}
+
 /// Opens a private copy, by whatever still says what lies where.
 fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
     let private = || FileMedia::open_private(path, &global.file());
@@ -92,17 +111,21 @@ fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
         }
         Err(refused) => refused,
     };
-    for candidate in candidates(&private()?, None) {
+    let image = private()?;
+    for mut candidate in candidates(&image, None) {
+        // Fields of a damaged superblock are not believed by themselves.
+        let told = candidate.source == Source::Superblock;
+        if !told {
+            candidate.pool_id = identify(&Bytes(&image), candidate.pool_id);
+        }
         let Ok(opened) = open_as(private()?, &candidate) else {
             continue;
         };
         let mut notes = vec![format!("the pool does not open: {refused}")];
         let mut origin = Origin::of(&opened.engine);
-        if !opened.identity_known {
-            (origin.pool_id, origin.key) = (None, None);
-            notes.push("the pool's identity is lost, and with it its regions' identifiers".into());
-        } else if candidate.source != everline::engine::salvage::Source::Superblock {
-            origin.key = None;
+        if !told {
+            (origin.pool_id, origin.key) = (candidate.pool_id, None);
+            notes.push("both superblocks are damaged: regions have no identifiers here".into());
         }
         for finding in &opened.plan.findings {
             if let Some(cost) = finding.repair.costs() {

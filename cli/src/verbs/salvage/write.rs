@@ -20,15 +20,12 @@ const PIECE: u64 = 1 << 20;
 
 /// Refuses a directory that holds anything.
 pub fn refuse_used(directory: &Path) -> Result<(), Failure> {
-    match fs::read_dir(directory) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => {
-                let what =
-                    "the directory is not empty: choose one that is, or that is not there yet";
-                Err(Failure::new(Code::Io, "already_exists", what).at(directory.display()))
-            }
-        },
+    match fs::read_dir(directory).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => {
+            let what = "the directory is not empty: choose one that is, or that is not there yet";
+            Err(Failure::new(Code::Io, "already_exists", what).at(directory.display()))
+        }
+        Ok(false) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::io(directory.display(), &error)),
     }

@@ -7,7 +7,7 @@
 //!
 //! Every checksum of the store begins with the pool's identity. Where the superblocks are gone, the state of the checksum
 //! behind the identity is found from a root or a slab's header, by running its checksum backwards; that is all that is
-//! needed to check the rest. Identifiers of regions need the key of the superblock, and are told only where it is known.
+//! needed to check the rest, once two of them agree. Identifiers of regions need the key of the superblock, and are told only where it is known.
 //!
 //! Invariants
 //! V1  a piece is told as good only where a checksum says so that leads to it from the entry on;
@@ -173,6 +173,12 @@ pub struct Salvage {
     pub regions: Vec<SalvagedRegion>,
     /// What could not be read, in words.
     pub notes: Vec<String>,
+}
+
+/// The identity with which the checksums in `source` begin, or one that stands for it there: `given`, where any of them
+/// agrees with it. `None` where no two of them agree. Cost: reads everything.
+pub fn identify(source: &(impl Readable + ?Sized), given: Option<PoolId>) -> Option<PoolId> {
+    find::witnesses(source, given).0
 }
 
 /// Finds what is readable of the regions in `source`.
