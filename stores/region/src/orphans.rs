@@ -40,7 +40,7 @@ impl<M: Media> Regions<M> {
         &self,
         tracer: Option<&mut dyn FnMut(&mut dyn FnMut(ByteOffset))>,
     ) -> OrphanReport {
-        let _still = self.lock_index();
+        let _still = self.lock_all();
         self.find_orphans(tracer)
     }
 
@@ -87,9 +87,9 @@ impl<M: Media> Regions<M> {
     ) -> Result<OrphanReport, RegionError<M::SyncError>> {
         let mut freed = OrphanReport::default();
         loop {
-            // Nobody frees an orphan under us, or links it: whoever does holds the directory.
+            // Nobody frees an orphan under us, or links it, a block on its way to its region included.
             let mut tx = self.begin()?;
-            let _still = self.lock_index();
+            let _still = self.lock_all();
             let found = self.find_orphans(tracer.as_mut().map(|tracer| &mut **tracer as _));
             if !found.certain {
                 let what =

@@ -193,13 +193,15 @@ impl<M: Media> Regions<M> {
         &self,
         write: &Write<'_>,
     ) -> Result<(), RegionError<M::SyncError>> {
-        let mut by_copy = false;
+        let mut needs = Needs::default();
         loop {
             let tx = self.begin()?;
+            let _moves = needs.moves.then(|| self.lock_moves());
             let held = self.hold(write.id)?;
-            match self.try_write(tx, held, write, by_copy) {
-                Err(RegionError::Tx(TxError::LogFull { .. })) if !by_copy => by_copy = true,
+            match self.try_write(tx, held, write, needs) {
+                Err(RegionError::Tx(TxError::LogFull { .. })) if !needs.copy => needs.copy = true,
                 Ok(Step::Again) => {}
+                Ok(Step::Move) => needs.moves = true,
                 outcome => return outcome.map(|_stored| ()),
             }
         }
@@ -210,7 +212,7 @@ impl<M: Media> Regions<M> {
         mut tx: Tx<'_, M>,
         held: Held<'_>,
         write: &Write<'_>,
-        by_copy: bool,
+        needs: Needs,
     ) -> Result<Step, RegionError<M::SyncError>> {
         let Write { id, segments, .. } = *write;
         let live = held.live();
@@ -238,7 +240,9 @@ impl<M: Media> Regions<M> {
             }
             return Ok(step);
         }
-        self.stage_write(&mut tx, &held, &mut draft, write, by_copy)?;
+        if self.stage_write(&mut tx, &held, &mut draft, write, needs)? == Step::Move {
+            return Ok(Step::Move);
+        }
         draft.stage(&mut tx)?;
         match self.finish(tx, &held, &mut draft) {
             Ok(_) => held.set(Some((draft.found, draft.chunks))),
@@ -250,15 +254,15 @@ impl<M: Media> Regions<M> {
         Ok(Step::Store)
     }
 
-    /// Stages room, bytes and sums of a write.
+    /// Stages room, bytes and sums of a write, or nothing where it may not move the block and must.
     fn stage_write(
         &self,
         tx: &mut Tx<'_, M>,
         held: &Held<'_>,
         draft: &mut Draft,
         write: &Write<'_>,
-        by_copy: bool,
-    ) -> Result<(), RegionError<M::SyncError>> {
+        needs: Needs,
+    ) -> Result<Step, RegionError<M::SyncError>> {
         let segments = write.segments;
         let ends = segments.iter().map(|segment| segment.range().end);
         let end = ends.max().unwrap_or(0);
@@ -277,8 +281,11 @@ impl<M: Media> Regions<M> {
             },
         };
         let grows = end > draft.capacity();
-        if grows || (draft.len() > 0 && atomic && (cheaper || by_copy)) {
+        if grows || (draft.len() > 0 && atomic && (cheaper || needs.copy)) {
             self.refuse_views(draft.slot, &draft.found)?;
+            if !needs.moves {
+                return Ok(Step::Move);
+            }
             let want = match grows {
                 true => end.max(draft.capacity().saturating_mul(2)),
                 false => new_len,
@@ -298,7 +305,7 @@ impl<M: Media> Regions<M> {
             let stored = segments.iter().map(Segment::range);
             draft.seal(tx, stored.chain(fresh.iter().cloned()))?;
         }
-        Ok(())
+        Ok(Step::Store)
     }
 
     /// Commits, and notes what the log holds of the region.
@@ -323,4 +330,15 @@ pub(crate) enum Step {
     Store,
     /// Another transaction, which takes its lane first (R5).
     Again,
+    /// The same, with leave to move the block.
+    Move,
+}
+
+/// What an attempt at a write has found to need.
+#[derive(Clone, Copy, Debug, Default)]
+struct Needs {
+    /// A copy of the region, since the log has no room.
+    copy: bool,
+    /// Leave to move the block.
+    moves: bool,
 }
