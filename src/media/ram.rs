@@ -7,7 +7,7 @@ use std_alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use everline_arch::FlushKind;
 
 use super::forward::{forward, forward_accesses};
-use super::{Checksum, Domain, Durability, Mapped, Media};
+use super::{Checksum, Domain, Durability, Mapped, Media, SpaceError};
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
 const ALIGN: usize = 4096;
@@ -19,45 +19,63 @@ pub struct Ram {
     layout: Layout,
 }
 
+fn plain() -> Durability {
+    Durability {
+        domain: Domain::Volatile,
+        reason: "plain memory",
+        flush: FlushKind::detect().name(),
+    }
+}
+
+fn persistent() -> Durability {
+    Durability {
+        domain: Domain::MemoryController,
+        reason: "assumed persistent on request",
+        flush: FlushKind::detect().name(),
+    }
+}
+
 impl Ram {
     /// `len` zero bytes; the domain is [`Domain::Volatile`].
     ///
     /// Panics where `len` is not below `isize::MAX`; aborts where memory runs out, as every allocation does.
     pub fn new(len: ByteLen) -> Self {
-        Self::with_durability(
-            len,
-            Durability {
-                domain: Domain::Volatile,
-                reason: "plain memory",
-                flush: FlushKind::detect().name(),
-            },
-        )
+        Self::with_durability(len, plain)
     }
 
     /// As [`Ram::new`], for memory that the caller knows to survive (battery-backed), or for measurements that
     /// must issue real flushes.
     pub fn assume_persistent(len: ByteLen) -> Self {
-        Self::with_durability(
-            len,
-            Durability {
-                domain: Domain::MemoryController,
-                reason: "assumed persistent on request",
-                flush: FlushKind::detect().name(),
-            },
-        )
+        Self::with_durability(len, persistent)
     }
 
-    fn with_durability(len: ByteLen, durability: Durability) -> Self {
+    /// As [`Ram::new`], or [`Ram::assume_persistent`], for a length that came from outside: where there is not so much
+    /// memory it answers [`SpaceError::NoSpace`].
+    pub fn try_new(len: ByteLen, assume_persistent: bool) -> Result<Self, SpaceError> {
+        let layout = Layout::from_size_align(len.get().max(1) as usize, ALIGN)
+            .map_err(|_| SpaceError::NoSpace)?;
+        let durability: fn() -> Durability = match assume_persistent {
+            true => persistent,
+            false => plain,
+        };
+        Self::on(layout, len, durability).ok_or(SpaceError::NoSpace)
+    }
+
+    fn with_durability(len: ByteLen, durability: fn() -> Durability) -> Self {
         let layout = Layout::from_size_align(len.get().max(1) as usize, ALIGN)
             .expect("length fits the address space");
+        Self::on(layout, len, durability).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+
+    fn on(layout: Layout, len: ByteLen, durability: fn() -> Durability) -> Option<Self> {
         // SAFETY: the layout has a size above zero.
         let base = unsafe { alloc_zeroed(layout) };
         if base.is_null() {
-            handle_alloc_error(layout);
+            return None;
         }
         // SAFETY: the allocation lives until `drop`, is aligned to a page and is reached only through `mapped`.
-        let mapped = unsafe { Mapped::new(base, len, FlushKind::detect(), durability) };
-        Ram { mapped, layout }
+        let mapped = unsafe { Mapped::new(base, len, FlushKind::detect(), durability()) };
+        Some(Ram { mapped, layout })
     }
 }
 

@@ -551,7 +551,9 @@ fn a_line_of_a_new_part_is_written_also_by_a_round_that_began_before_the_growth(
 fn a_length_that_is_there_is_made_durable_all_the_same() {
     let file = Watched::new(LEN);
     let media = IoMedia::new(&file, None).expect("a length");
-    media.set_len(ByteLen::new(LEN)).expect("it has that length");
+    media
+        .set_len(ByteLen::new(LEN))
+        .expect("it has that length");
     assert_eq!(file.calls(), [Call::Sync]);
     file.broken_syncs.store(true, Ordering::SeqCst);
     let eio = Errno(libc::EIO);
