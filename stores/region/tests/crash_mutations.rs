@@ -85,7 +85,7 @@ fn mutate(victim: &Victim, may_forge: bool, random: &mut Random) -> Damaged {
                     image.swap(page + byte, other + byte);
                 }
             }
-            13 if random.below(3) == 0 => {
+            13 if random.below(3) == 0 && image.len() > 17 * 4096 => {
                 let pages = 16 + random.below(image.len() as u64 / 4096 - 16);
                 image.truncate(pages as usize * 4096);
             }

@@ -2,7 +2,7 @@
 
 use everline::engine::salvage::{Source, candidates, open_as};
 use everline::engine::{Engine, OpenOptions};
-use everline::layout::PoolId;
+use everline::layout::{PoolId, Superblock};
 use everline::media::Media;
 use everline::pool::OpenError;
 use everline::units::{ByteOffset, ByteRange};
@@ -57,6 +57,17 @@ fn identify<M: Media>(media: &M, given: Option<PoolId>) -> Option<PoolId> {
     find::witnesses(&Bytes(media), given).0
 }
 
+/// The key in a superblock that is whole.
+fn key_of<M: Media>(media: &M) -> Option<[u8; 16]> {
+    Superblock::AT.into_iter().find_map(|at| {
+        let mut bytes = [0; size_of::<Superblock>()];
+        let read = Bytes(media).read(at.get(), &mut bytes);
+        read.then_some(())
+            .and_then(|()| Superblock::parse(&bytes, at).ok())
+            .map(|superblock| superblock.key)
+    })
+}
+
 /// Opens a pool, of which each call of `copy` makes a private copy, for [`salvage`](super::salvage).
 ///
 /// Errors: `copy`'s own, or nothing explains the bytes. Cost: an open; where that fails, everything is read.
@@ -89,7 +100,11 @@ pub fn open<M: Media, E>(
             continue;
         };
         let mut notes = vec![format!("the pool does not open: {refused}")];
-        let mut origin = Origin::of(&opened.engine);
+        // The superblock that the engine has may have been made up, for a pool that was cut off.
+        let mut origin = Origin {
+            key: key_of(&image),
+            ..Origin::of(&opened.engine)
+        };
         if !told {
             (origin.pool_id, origin.key) = (candidate.pool_id, None);
             notes.push("both superblocks are damaged: regions have no identifiers here".into());
