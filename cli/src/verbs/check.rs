@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use everline::layout::Superblock;
-use everline_region::RepairOptions;
+use everline_region::{PoolRepair, RepairOptions};
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -24,17 +24,20 @@ pub struct Options {
 /// Problems that are listed; all of them are counted.
 const LISTED_MAX: usize = 100;
 
-/// Whether a repair, tried on a private copy, leaves nothing wrong but lost space.
-fn is_repairable(global: &Global, options: &Options) -> bool {
+/// What a repair of a private copy does, if that leaves nothing wrong but lost space.
+fn cure(global: &Global, options: &Options) -> Option<PoolRepair> {
     rehearse(&options.path, global, &RepairOptions::default())
-        .is_ok_and(|repaired| repaired.is_sound())
+        .ok()
+        .filter(PoolRepair::is_sound)
 }
 
 /// Ends with 1 where something is wrong, with 3 where a repair would put it right; a superblock copy or a checkpoint slot
 /// is stored anew from the other by the next open for writing.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (pool, _place) = for_reading(&options.path, global).map_err(|failure| {
-        let repairable = failure.code == Code::Inconsistent && is_repairable(global, options);
+        // Another layout than was asked for is nothing that a repair does anything about.
+        let repairable = failure.code == Code::Inconsistent
+            && cure(global, options).is_some_and(|cure| !cure.is_idle());
         Failure {
             code: if repairable {
                 Code::Repairable
@@ -66,7 +69,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let code = match problems.len() {
         0 => Code::Ok,
         count if count == mended => Code::Repairable,
-        _ if is_repairable(global, options) => Code::Repairable,
+        _ if cure(global, options).is_some() => Code::Repairable,
         _ => Code::Inconsistent,
     };
     let recovery = pool.target.report().recovery;

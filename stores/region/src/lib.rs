@@ -79,7 +79,7 @@ pub use counters::Counts;
 pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
-pub use orphans::{Orphan, OrphanReport};
+pub use orphans::{Orphan, OrphanReport, Tracer};
 pub use repair::{
     Cure, Finding, Loss, PoolRepair, PoolRepairError, RepairOptions, RepairReport, plan_repair,
     repair, repair_pool,

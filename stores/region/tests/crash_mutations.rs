@@ -5,13 +5,14 @@ mod tools;
 mod victims;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use everline::engine::{Engine, OpenOptions};
-use everline_region::salvage::{Origin, Readable, Salvage, salvage};
+use everline_region::salvage::{self, Origin, Readable, Salvage, salvage};
 use everline_region::{RegionId, Regions, RepairOptions, repair_pool};
 use tools::*;
 use victims::*;
@@ -42,13 +43,13 @@ fn mutate(victim: &Victim, may_forge: bool, random: &mut Random) -> Damaged {
     let mut image = victim.image.clone();
     let mut forged = false;
     for _ in 0..=random.below(3) {
-        let whole = [0..image.len() as u64];
+        let whole = 0..image.len() as u64;
         let ranges: &[Range<u64>] = match random.below(10) {
             0..=3 => &victim.directory,
             4..=5 => &victim.heap,
             6 => &victim.core,
             7..=8 => &victim.data,
-            _ => &whole,
+            _ => std::slice::from_ref(&whole),
         };
         let target = pick(ranges, random).clone();
         let end = target.end.min(image.len() as u64);
@@ -84,7 +85,7 @@ fn mutate(victim: &Victim, may_forge: bool, random: &mut Random) -> Damaged {
                     image.swap(page + byte, other + byte);
                 }
             }
-            13 if random.below(3) == 0 => {
+            13 if random.below(3) == 0 && image.len() > 17 * 4096 => {
                 let pages = 16 + random.below(image.len() as u64 / 4096 - 16);
                 image.truncate(pages as usize * 4096);
             }
@@ -204,12 +205,14 @@ fn judge(victim: &Victim, damaged: &Damaged) -> Result<Verdict, String> {
     let ids = || victim.regions.keys().copied();
     let raw = salvage(&image[..], &Origin::default());
     judge_salvage(victim, damaged, &image[..], &raw)?;
+    if let Ok(opened) = salvage::open(|| Ok::<_, Infallible>(ram_of(image))) {
+        let found = salvage(&opened.engine, &opened.origin);
+        judge_salvage(victim, damaged, &opened.engine, &found)?;
+    }
     let opened = Engine::open(ram_of(image), &OpenOptions::default());
     let mut before = BTreeMap::new();
     let mut clean = false;
     if let Ok((engine, report)) = opened {
-        let found = salvage(&engine, &Origin::of(&engine));
-        judge_salvage(victim, damaged, &engine, &found)?;
         let mut problems = u64::from(report.mended_copy.is_some());
         engine.check(|_| problems += 1);
         if let Ok(regions) = Regions::open(engine) {

@@ -6,12 +6,9 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use everline::engine::salvage::{Source, candidates, open_as};
-use everline::engine::{Engine, OpenOptions};
 use everline::media::Media;
-use everline::media::file::{FileMedia, PrivateMedia};
-use everline::units::{ByteOffset, ByteRange};
-use everline_region::salvage::{Origin, Readable, Salvage, Way, identify, salvage};
+use everline::media::file::FileMedia;
+use everline_region::salvage::{Salvage, SalvageError, Way, open, salvage};
 use serde_json::json;
 
 use crate::args::Global;
@@ -36,20 +33,16 @@ pub struct Options {
 /// Lines of what could not be read that are listed; the index holds all of them.
 const LISTED_MAX: usize = 50;
 
-/// How far the pool could be opened.
-struct Opened {
-    engine: Engine<PrivateMedia>,
-    origin: Origin,
-    notes: Vec<String>,
-    /// Whether the log was replayed, so that what is read is the last committed state.
-    settled: bool,
-}
-
 /// Ends with 0 where every region is saved whole, with 1 where something is missing.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let path = file_at(&options.path);
     write::refuse_used(&options.directory)?;
-    let opened = open(&options.path, global)?;
+    let opened = open(|| FileMedia::open_private(&options.path, &global.file())).map_err(
+        |error| match error {
+            SalvageError::Copy(error) => error.into(),
+            SalvageError::Open(error) => Failure::from(error).at(path.display()),
+        },
+    )?;
     let mut found = salvage(&opened.engine, &opened.origin);
     let mut notes = opened.notes;
     notes.append(&mut found.notes);
@@ -73,73 +66,6 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         &notes,
         opened.settled && intact,
     ))
-}
-
-/// A file's own bytes.
-struct Bytes<'m>(&'m PrivateMedia);
-
-impl Readable for Bytes<'_> {
-    fn len(&self) -> u64 {
-        self.0.len().get()
-    }
-
-    fn read(&self, at: u64, into: &mut [u8]) -> bool {
-        let range = ByteRange::at(at, into.len() as u64);
-        let inside = range.is_some_and(|range| range.end().get() <= Readable::len(self));
-        if inside {
-            self.0.read(ByteOffset::new(at), into);
-        }
-        inside
-    }
-}
-
-/// Opens a private copy, by whatever still says what lies where.
-fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
-    let private = || FileMedia::open_private(path, &global.file());
-    let read_only = OpenOptions {
-        read_only: true,
-        ..OpenOptions::default()
-    };
-    let refused = match Engine::open(private()?, &read_only) {
-        Ok((engine, _)) => {
-            return Ok(Opened {
-                origin: Origin::of(&engine),
-                engine,
-                notes: Vec::new(),
-                settled: true,
-            });
-        }
-        Err(refused) => refused,
-    };
-    let image = private()?;
-    for mut candidate in candidates(&image, None) {
-        // Fields of a damaged superblock are not believed by themselves.
-        let told = candidate.source == Source::Superblock;
-        if !told {
-            candidate.pool_id = identify(&Bytes(&image), candidate.pool_id);
-        }
-        let Ok(opened) = open_as(private()?, &candidate) else {
-            continue;
-        };
-        let mut notes = vec![format!("the pool does not open: {refused}")];
-        let mut origin = Origin::of(&opened.engine);
-        if !told {
-            (origin.pool_id, origin.key) = (candidate.pool_id, None);
-            notes.push("both superblocks are damaged: regions have no identifiers here".into());
-        }
-        for finding in &opened.plan.findings {
-            if let Some(cost) = finding.repair.costs() {
-                notes.push(format!("at {}: {cost}", finding.at));
-            }
-        }
-        return Ok(Opened {
-            engine: opened.engine,
-            origin,
-            notes,
-            settled: false,
-        });
-    }
-    Err(Failure::from(refused).at(path.display()))
 }
 
 fn answer(

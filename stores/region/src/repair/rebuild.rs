@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 
 use everline::engine::Engine;
-use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot};
+use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryRoot};
 use everline::media::Media;
 use everline::units::ByteOffset;
 
-use crate::check::Survey;
+use crate::check::{Survey, candidates, holds_entries};
 use crate::directory::{self, block_bytes};
-
-const ENTRY: u64 = size_of::<DirectoryEntry>() as u64;
 
 /// The root, and whether it is proven to be the one that was there. `stored` lies at `at` and is damaged.
 pub(super) fn rebuild<M: Media>(
@@ -86,27 +84,4 @@ fn with_blocks(
         root.blocks[block] = at.into();
     }
     Some(root)
-}
-
-/// Blocks of entries that an object of so many bytes may be.
-fn candidates(len: u64) -> impl Iterator<Item = usize> {
-    (0..DIRECTORY_BLOCKS_MAX)
-        .filter(move |block| block_bytes(*block) <= len && len < 2 * block_bytes(*block))
-}
-
-/// Whether an entry that was ever used lies in the object, as block `block` holds it.
-fn holds_entries<M: Media>(engine: &Engine<M>, at: ByteOffset, block: usize) -> bool {
-    let mut bytes = vec![0; block_bytes(block) as usize];
-    if engine.read(at, &mut bytes).is_err() {
-        return false;
-    }
-    let first = DirectoryRoot::slots_of(block);
-    bytes
-        .chunks_exact(ENTRY as usize)
-        .zip(first..)
-        .filter_map(|(bytes, slot)| Some((bytes.first_chunk()?, u32::try_from(slot).ok()?)))
-        .any(|(bytes, slot)| {
-            let entry = DirectoryEntry::from_bytes(bytes);
-            entry.state != 0 && entry.fault(engine.pool().id(), slot).is_none()
-        })
 }

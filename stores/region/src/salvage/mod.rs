@@ -15,6 +15,7 @@
 //! V3  it ends, and needs memory for what it finds only, whatever it reads.
 
 mod find;
+mod open;
 mod pieces;
 
 use std::ops::Range;
@@ -28,6 +29,7 @@ use crate::RegionId;
 use crate::id::IdParts;
 use crate::mend;
 
+pub use open::{Opened, SalvageError, open};
 pub use pieces::{Piece, Trust};
 
 /// Bytes that may be anything.
@@ -173,12 +175,6 @@ pub struct Salvage {
     pub regions: Vec<SalvagedRegion>,
     /// What could not be read, in words.
     pub notes: Vec<String>,
-}
-
-/// The identity with which the checksums in `source` begin, or one that stands for it there: `given`, where any of them
-/// agrees with it. `None` where no two of them agree. Cost: reads everything.
-pub fn identify(source: &(impl Readable + ?Sized), given: Option<PoolId>) -> Option<PoolId> {
-    find::witnesses(source, given).0
 }
 
 /// Finds what is readable of the regions in `source`.
