@@ -79,8 +79,11 @@ pub use counters::Counts;
 pub use error::{RegionError, Retirement};
 pub use id::{ParseRegionIdError, RegionId};
 pub use open::{RegionInfo, Regions};
-pub use orphans::{Orphan, OrphanReport};
-pub use repair::{Cure, Finding, Loss, RepairOptions, RepairReport, plan_repair, repair};
+pub use orphans::{Orphan, OrphanReport, Tracer};
+pub use repair::{
+    Cure, Finding, Loss, PoolRepair, PoolRepairError, RepairOptions, RepairReport, plan_repair,
+    repair, repair_pool,
+};
 #[cfg(unix)]
 pub use request::{
     Answer, BufferAnswer, Completion, Operation, Outcome, Request, Requests, RequestsError, Touch,

@@ -42,7 +42,8 @@ pub struct RegionInfo {
     pub align: u64,
     /// Bytes of its attributes.
     pub attributes_len: u64,
-    /// Bytes of those of its chunks that were ever written; the others have no bytes of their own and read zero.
+    /// Bytes of those of its chunks that were ever written; the others have no bytes of their own and read zero. 0 where
+    /// the map that tells them cannot be right.
     pub written: u64,
 }
 
@@ -214,7 +215,9 @@ impl<M: Media> Regions<M> {
                 return Ok(Inside { slot, state });
             }
         }
-        self.enter_anew(id)
+        // Where zeros stand in for an entry, that is the reason, and not the identifier.
+        let entered = self.enter_anew(id);
+        entered.map_err(|error| self.intact().err().unwrap_or(error))
     }
 
     #[cold]
@@ -291,7 +294,8 @@ impl<M: Media> Regions<M> {
             checked: entry.has(REGION_CHECKED),
             align: entry.align().unwrap_or(1),
             attributes_len: tail.attributes().len() as u64,
-            written: self.written(slot, found)?,
+            // What a damaged map speaks of is told by whoever reads there, and by a check.
+            written: self.written(slot, found).unwrap_or(0),
         })
     }
 

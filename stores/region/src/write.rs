@@ -20,8 +20,10 @@ use everline::layout::REGION_GROWABLE;
 use everline::units::ByteOffset;
 use std::ops::Range;
 
-/// Bytes that an atomic write always puts through the log: below it a copy of anything costs its second wait for
-/// nothing (row `region/write_atomic` of the benchmarks: the waits meet at 4 to 8 KiB).
+/// Bytes that an atomic write always puts through the log. There each line is stored twice, at 2-3 ns; a copy of a
+/// region up to twice as long stores as many lines once and waits 160 ns longer, which is what 64 lines cost (measured as
+/// for [`everline::tx::UNDO_BYTES_IN_RECORD`]), and it allocates and frees. Rows `region/write_atomic/64B` and `/4KiB` of
+/// the benchmarks are on the log's side.
 const ATOMIC_LOG_BYTES: u64 = 8 << 10;
 
 /// A write that needs a transaction.

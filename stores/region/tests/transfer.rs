@@ -11,7 +11,7 @@ use everline::engine::{
 };
 use everline::media::Ram;
 use everline::media::file::{FileError, FileMedia, FileOptions};
-use everline::media::io::{Disk, LocalDisk};
+use everline::media::io::{Access, Disk, LocalDisk, LocalFile, NewLocalFile};
 use everline::media::preserve::Preserved;
 use everline::units::ByteLen;
 use everline_crash::files::{CrashDisk, FileSystem};
@@ -666,7 +666,9 @@ fn d13_a_pool_moves_after_whatever_was_done_with_it_and_no_lock_is_left() {
         fn(&Regions<Preserved<everline::media::io::IoMedia<everline::media::io::LocalFile>>>);
     let mixes: [Mix; 6] = [
         |_| {},
-        |regions| drop(regions.create(100, &UNNAMED).expect("room")),
+        |regions| {
+            regions.create(100, &UNNAMED).expect("room");
+        },
         |regions| {
             let id = regions.create(100, &named("a")).expect("room");
             regions.destroy(id).expect("there");
@@ -929,4 +931,187 @@ fn others_are_refused_while_a_pool_moves_and_served_again_when_that_fails() {
     );
     assert_eq!(cancelled, Err(ImageError::Cancelled { path: to }));
     assert_regions(&regions, &ids, 100);
+}
+
+/// The disk of this machine, with something done before a file is made and when one is to be removed.
+struct Hooked {
+    disk: LocalDisk,
+    on_create: Box<dyn Fn()>,
+    on_remove: Box<dyn Fn(&Path) -> Result<(), FileError>>,
+}
+
+impl Disk for Hooked {
+    type File = LocalFile;
+    type New = NewLocalFile;
+
+    fn locate(&self, path: &Path) -> Result<PathBuf, FileError> {
+        self.disk.locate(path)
+    }
+    fn create(&self, path: &Path) -> Result<NewLocalFile, FileError> {
+        (self.on_create)();
+        self.disk.create(path)
+    }
+    fn open(&self, path: &Path, access: Access) -> Result<LocalFile, FileError> {
+        self.disk.open(path, access)
+    }
+    fn exists(&self, path: &Path) -> Result<bool, FileError> {
+        self.disk.exists(path)
+    }
+    fn names_in(&self, path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, FileError> {
+        self.disk.names_in(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), FileError> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> Result<(), FileError> {
+        (self.on_remove)(path)?;
+        self.disk.remove(path)
+    }
+    fn make_directories(&self, path: &Path) -> Result<(), FileError> {
+        self.disk.make_directories(path)
+    }
+    fn sync_directory(&self, path: &Path) -> Result<(), FileError> {
+        self.disk.sync_directory(path)
+    }
+}
+
+#[test]
+fn a_pool_that_grows_while_a_snapshot_begins_is_copied_as_long_as_it_is() {
+    let (_directory, root, disk) = local();
+    let regions = std::sync::Arc::new(pool(&disk, &root.join("pool"), MIB));
+    let ids = put_regions(&regions, 3, 300);
+    let growing = std::sync::Arc::clone(&regions);
+    let hooked = Hooked {
+        disk,
+        on_create: Box::new(move || growing.engine().grow(2 * MIB).expect("room")),
+        on_remove: Box::new(|_| Ok(())),
+    };
+    let image = root.join("image");
+    let report = regions
+        .snapshot(&hooked, &image, pieces(0), unattended)
+        .expect("room");
+    assert_eq!(report.bytes, 2 * MIB);
+    let (copy, _) = open_pool(&LocalDisk::default(), &image).expect("a pool");
+    assert_eq!(copy.engine().pool().geometry().len(), 2 * MIB);
+    assert_regions(&copy, &ids, 300);
+}
+
+#[test]
+fn d3_a_file_that_takes_the_destination_during_the_move_stays_and_so_does_the_source() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let regions = pool(&disk, &from, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let intrude = |_: Progress| -> ControlFlow<()> {
+        std::fs::write(&to, b"somebody's").expect("room");
+        Continue(())
+    };
+    let options = MigrateOptions::default();
+    let refused = migrate(&regions, &from, &disk, &to, &options, intrude);
+    assert_eq!(refused, Err(taken(&to)));
+    assert_eq!(std::fs::read(&to).expect("is still there"), b"somebody's");
+    assert!(!note_path(&from).exists());
+    assert_regions(&regions, &ids, 100);
+}
+
+#[test]
+fn d9_nobody_opens_the_destination_before_the_source_is_gone() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let regions = pool(&disk, &from, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let (source, destination) = (from.clone(), to.clone());
+    let hooked = Hooked {
+        disk,
+        on_create: Box::new(|| ()),
+        on_remove: Box::new(move |path| {
+            if path != source {
+                return Ok(());
+            }
+            // Whoever got in here would lose what he writes when the move is taken back.
+            let opened = LocalDisk::default().open(&destination, Access::Write).err();
+            let path = destination.clone();
+            assert_eq!(opened, Some(FileError::Busy { path }));
+            Err(FileError::Permission {
+                operation: "remove",
+                path: source.clone(),
+                errno: everline::media::Errno(1),
+            })
+        }),
+    };
+    let options = MigrateOptions::default();
+    let refused = migrate(&regions, &from, &hooked, &to, &options, unattended);
+    assert!(
+        matches!(refused, Err(ImageError::File(FileError::Permission { .. }))),
+        "{refused:?}"
+    );
+    assert!(!to.exists() && !note_path(&from).exists());
+    assert_regions(&regions, &ids, 100);
+}
+
+#[test]
+fn d9_a_pool_that_comes_back_leaves_no_note_of_its_way_out() {
+    let (_directory, root, disk) = local();
+    let (here, there) = (root.join("here"), root.join("there"));
+    let regions = pool(&disk, &here, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let id = regions
+        .engine()
+        .pool()
+        .id()
+        .map(|byte| format!("{byte:02x}"));
+    // It was moved from `there`, and the process was killed before the note was removed.
+    let note = serde_json::json!({"destination": here, "pool_id": id.concat()});
+    std::fs::write(note_path(&there), note.to_string()).expect("room");
+    // A cut after the pool has its name there and before it has lost the one here: each note would name the other.
+    let (source, copy) = (here.clone(), root.join("source as it was"));
+    let kept = copy.clone();
+    let hooked = Hooked {
+        disk,
+        on_create: Box::new(|| ()),
+        on_remove: Box::new(move |path| {
+            if path == source {
+                std::fs::copy(&source, &kept).expect("room");
+                std::fs::copy(note_path(&source), note_path(&kept)).expect("is noted");
+            }
+            Ok(())
+        }),
+    };
+    let options = MigrateOptions::default();
+    migrate(&regions, &here, &hooked, &there, &options, unattended).expect("room");
+    drop(regions);
+    std::fs::rename(&copy, &here).expect("as the cut leaves it");
+    std::fs::rename(note_path(&copy), note_path(&here)).expect("as the cut leaves it");
+    let (regions, _) = open_pool(&LocalDisk::default(), &there).expect("the pool is there");
+    assert_regions(&regions, &ids, 100);
+}
+
+#[test]
+fn e12_a_target_whose_file_was_replaced_does_not_take_the_new_one_away() {
+    let (_directory, root, _) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    for config in [TargetConfig::pmem(&from), TargetConfig::file(&from)] {
+        let config = config.with_size(MIB);
+        let target = Target::open(config.clone()).expect("room");
+        std::fs::remove_file(&from).expect("there");
+        let other = Target::open(config).expect("room");
+        let id = other.create_with(b"other's", &UNNAMED).expect("room");
+        let refused = target
+            .migrate(&to, &MigrateOptions::default(), unattended)
+            .err();
+        let path = from.clone();
+        assert_eq!(refused, Some(FileError::Unlinked { path }.into()));
+        assert!(!to.exists());
+        assert!(from.exists(), "the other's");
+        assert_eq!(other.read_all(id), Ok(b"other's".to_vec()));
+        other.close().expect("nothing happened to it");
+        std::fs::remove_file(&from).expect("there");
+    }
+}
+
+#[test]
+fn a_memory_target_larger_than_memory_is_an_error() {
+    let error = Target::open(TargetConfig::memory(200 << 40)).err();
+    let error = error.expect("nobody has so much").to_string();
+    assert!(error.contains("space"), "{error}");
 }

@@ -47,6 +47,10 @@ impl Target {
         let source = self.path().ok_or_else(|| ImageError::Source {
             reason: "memory has no file: copy its regions one by one".to_owned(),
         })?;
+        if options.remove_source {
+            // Another pool may have the name by now, which is not ours to remove.
+            self.still_whole()?;
+        }
         let to = config.path.as_deref().unwrap_or(path);
         let disk = disk_of(&config);
         let migration = migrate(self, source, &disk, to, options, proceed)?;

@@ -187,12 +187,11 @@ fn make_in_memory(mut config: TargetConfig, begun: Instant) -> Result<Target, Ta
             error: error.into(),
         })?;
     let len = ByteLen::new(capacity.max(geometry.len()));
-    let ram = if config.assume_persistent {
-        Ram::assume_persistent(len)
-    } else {
-        Ram::new(len)
-    };
-    let media = TargetMedia::Memory(ram);
+    let ram = Ram::try_new(len, config.assume_persistent);
+    let media = TargetMedia::Memory(ram.map_err(|error| TargetError::Create {
+        place: place.to_owned(),
+        error: error.into(),
+    })?);
     if let Some(required) = config
         .require
         .filter(|required| media.durability().domain < *required)

@@ -226,25 +226,24 @@ impl<D: Disk> Verified<D> {
 
     /// Takes the space that the pool counts on, makes it durable, then its name.
     ///
+    /// Answers the open file too: nobody else opens it before that is dropped.
+    ///
     /// Errors: no space, a taken name unless `over`, a failed sync; nothing is there then.
-    pub fn publish(self, disk: &D, over: bool) -> Result<ImageReport, ImageError> {
+    pub fn publish(self, disk: &D, over: bool) -> Result<(ImageReport, D::File), ImageError> {
         self.with_file(|file| secure(file, &self.image.path))?;
         let image = self.image;
         let new = image.new.write().map(|mut new| new.take());
         let new = new.unwrap_or_else(|broken| broken.into_inner().take());
-        drop(publish(
-            disk,
-            new.expect("has no name yet"),
-            &image.path,
-            over,
-        )?);
-        Ok(ImageReport {
+        let new = new.expect("has no name yet");
+        let file = publish(disk, new, &image.path, over)?;
+        let report = ImageReport {
             path: image.path,
             bytes: image.len,
             written: self.written,
             checksum: self.checksum,
             elapsed: image.begun.elapsed(),
-        })
+        };
+        Ok((report, file))
     }
 }
 
