@@ -935,8 +935,10 @@ fn others_are_refused_while_a_pool_moves_and_served_again_when_that_fails() {
 struct Hooked {
     disk: LocalDisk,
     on_create: Box<dyn Fn()>,
-    on_remove: Box<dyn Fn(&Path) -> Result<(), FileError>>,
+    on_remove: Box<Removing>,
 }
+
+type Removing = dyn Fn(&Path) -> Result<(), FileError>;
 
 impl Disk for Hooked {
     type File = LocalFile;
