@@ -9,8 +9,8 @@ use everline::media::file::FileOptions;
 use everline_region::TargetConfig;
 
 use crate::verbs::{
-    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, region, restore,
-    scrub, snapshot, stats,
+    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, orphans, region,
+    repair, restore, salvage, scrub, snapshot, stats,
 };
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
@@ -116,6 +116,12 @@ pub enum Verb {
     Heap(heap::Options),
     /// Check everything in a pool; changes no byte
     Check(check::Options),
+    /// List live objects that nothing leads to, and free them on request
+    Orphans(orphans::Options),
+    /// Say what ails a pool, what would be done about it and what is lost; with --apply do it
+    Repair(repair::Options),
+    /// Save what is readable of a pool's regions as files; changes no byte of the pool
+    Salvage(salvage::Options),
     /// Make a pool longer, with its contents as they are
     Grow(grow::Options),
     /// Compare checked regions with their checksums; changes no byte

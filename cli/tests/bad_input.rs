@@ -158,7 +158,7 @@ fn a_damaged_superblock_copy_is_repairable_and_mended_by_a_writer() {
 }
 
 #[test]
-fn a_damaged_directory_is_told_with_its_place_and_ends_with_1() {
+fn a_damaged_directory_is_told_with_its_place_and_ends_with_3() {
     let home = directory();
     let path = pool(&home, "1MiB");
     let name = "a name that stands in the directory only";
@@ -169,14 +169,14 @@ fn a_damaged_directory_is_told_with_its_place_and_ends_with_1() {
         patch(&path, at as u64 + 3, b"X");
     }
     let before = hash(&path);
-    let check = everline(&["check", &path, "--json"]).ends(1).object();
+    let check = everline(&["check", &path, "--json"]).ends(3).object();
     assert_eq!(check["ok"], false);
     assert_ne!(check["problem_count"], 0);
     assert!(
         everline(&["check", &path])
-            .ends(1)
+            .ends(3)
             .text()
-            .contains("inconsistent")
+            .contains("everline repair")
     );
     everline(&["region", "get", &path, name, "--json"]).fails(1, "corrupt");
     assert_eq!(hash(&path), before);

@@ -5,6 +5,7 @@ use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use super::PoolId;
+use super::REGION_SUM_SHIFT;
 use super::field::layout_struct;
 
 const MAGIC: [u8; 8] = *b"REGIONS\x02";
@@ -327,7 +328,9 @@ impl DirectoryEntry {
                 Some("a region's place and capacity do not agree")
             }
             Some(EntryState::Live)
-                if (map == 0) != (shift == 0) || !matches!(shift, 0 | 12..=47) =>
+                if (map == 0) != (shift == 0)
+                    || !matches!(shift, 0 | 12..=47)
+                    || (self.has(REGION_CHECKED) && !matches!(shift, 0 | REGION_SUM_SHIFT)) =>
             {
                 Some("a region's map and its chunks do not agree")
             }

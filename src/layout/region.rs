@@ -90,6 +90,10 @@ impl RegionTail {
         if head[5] != 0 || name + attributes != rest.len() {
             return Err("the lengths of a region's name and attributes do not agree");
         }
+        // Such a tail is never stored, and other eight bytes with a checksum could pass for one.
+        if rest.is_empty() {
+            return Err("a region's name and attributes are both empty");
+        }
         let (name, attributes) = rest.split_at(name);
         match core::str::from_utf8(name) {
             Ok(name) => Ok((name, attributes)),
@@ -98,7 +102,8 @@ impl RegionTail {
     }
 }
 
-/// A word of a map of written chunks: 32 bits, one a chunk, and their check; zero where none is set.
+/// A word of a map of written chunks: 32 bits, one a chunk, and their check, which is never zero: a page of zeros in the place
+/// of a map is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapWord(pub u64);
 
@@ -108,12 +113,8 @@ impl MapWord {
 
     /// Word `index` of the map of the region in `slot`.
     pub fn encode(bits: u32, pool_id: &PoolId, slot: u32, index: u64) -> MapWord {
-        match bits {
-            0 => MapWord(0),
-            bits => {
-                MapWord(u64::from(bits) | u64::from(check(bits, 0, pool_id, slot, index)) << 32)
-            }
-        }
+        let check = check(bits, 0, pool_id, slot, index).max(1);
+        MapWord(u64::from(bits) | u64::from(check) << 32)
     }
 
     /// The bits; `None` where the check is wrong.
@@ -134,7 +135,7 @@ pub enum ChunkSum {
     Unsealed,
 }
 
-/// A word of a checked region's table: the sum, what it means (2 bits) and a check (30 bits); zero where unwritten.
+/// A word of a checked region's table: the sum, what it means (2 bits) and a check (30 bits), which is never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SumWord(pub u64);
 
@@ -142,12 +143,12 @@ impl SumWord {
     /// Word `index` of the table of the region in `slot`.
     pub fn encode(sum: ChunkSum, pool_id: &PoolId, slot: u32, index: u64) -> SumWord {
         let (sum, kind) = match sum {
-            ChunkSum::Unwritten => return SumWord(0),
+            ChunkSum::Unwritten => (0, 0),
             ChunkSum::Sealed(sum) => (sum, 1),
             ChunkSum::Unsealed => (0, 2),
         };
-        let check = check(sum, kind, pool_id, slot, index);
-        SumWord(u64::from(sum) << 32 | u64::from(check >> 2) << 2 | u64::from(kind))
+        let check = (check(sum, kind, pool_id, slot, index) >> 2).max(1);
+        SumWord(u64::from(sum) << 32 | u64::from(check) << 2 | u64::from(kind))
     }
 
     /// What it says; `None` where the check is wrong.
@@ -213,8 +214,14 @@ mod tests {
         let word = MapWord::encode(0b1011, &pool_id, 2, 5);
         assert_eq!(word.decode(&pool_id, 2, 5), Some(0b1011));
         assert_eq!(word.decode(&pool_id, 2, 6), None);
-        assert_eq!(MapWord(0).decode(&pool_id, 2, 5), Some(0));
-        for kind in [ChunkSum::Sealed(77), ChunkSum::Unsealed] {
+        let none = MapWord::encode(0, &pool_id, 2, 5);
+        assert_eq!(none.decode(&pool_id, 2, 5), Some(0));
+        assert_eq!(MapWord(0).decode(&pool_id, 2, 5), None);
+        for kind in [
+            ChunkSum::Sealed(77),
+            ChunkSum::Unsealed,
+            ChunkSum::Unwritten,
+        ] {
             let sum = SumWord::encode(kind, &pool_id, 2, 5);
             assert_eq!(sum.decode(&pool_id, 2, 5), Some(kind));
             for bit in 0..64 {
@@ -222,6 +229,6 @@ mod tests {
                 assert_eq!(MapWord(word.0 ^ 1 << bit).decode(&pool_id, 2, 5), None);
             }
         }
-        assert_eq!(SumWord(0).decode(&pool_id, 2, 5), Some(ChunkSum::Unwritten));
+        assert_eq!(SumWord(0).decode(&pool_id, 2, 5), None);
     }
 }

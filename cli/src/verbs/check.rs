@@ -4,15 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use everline::layout::Superblock;
+use everline_region::{PoolRepair, RepairOptions};
 use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::exit::{Code, Failure};
 use crate::open::for_reading;
 use crate::output::{Answer, Lines, size};
+use crate::verbs::repair::rehearse;
 
 /// What `check` can be told.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: everline check /mnt/pmem/pool.pmem --json")]
 pub struct Options {
     /// The pool's file, or the directory that holds its pool.pmem
     path: PathBuf,
@@ -21,10 +24,29 @@ pub struct Options {
 /// Problems that are listed; all of them are counted.
 const LISTED_MAX: usize = 100;
 
-/// Ends with 1 where something is wrong, with 3 where it is only a superblock copy or a checkpoint slot, which the next
-/// open for writing stores anew from the other.
+/// What a repair of a private copy does, if that leaves nothing wrong but lost space.
+fn cure(global: &Global, options: &Options) -> Option<PoolRepair> {
+    rehearse(&options.path, global, &RepairOptions::default())
+        .ok()
+        .filter(PoolRepair::is_sound)
+}
+
+/// Ends with 1 where something is wrong, with 3 where a repair would put it right; a superblock copy or a checkpoint slot
+/// is stored anew from the other by the next open for writing.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (pool, _place) = for_reading(&options.path, global)?;
+    let (pool, _place) = for_reading(&options.path, global).map_err(|failure| {
+        // Another layout than was asked for is nothing that a repair does anything about.
+        let repairable = failure.code == Code::Inconsistent
+            && cure(global, options).is_some_and(|cure| !cure.is_idle());
+        Failure {
+            code: if repairable {
+                Code::Repairable
+            } else {
+                failure.code
+            },
+            ..failure
+        }
+    })?;
     let mut problems: Vec<(Option<u64>, String)> = Vec::new();
     // The open has mended it in its private copy; in the file it is as damaged as before.
     let engine = pool.target.engine();
@@ -42,11 +64,12 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         engine.check(|problem| problems.push((Some(problem.at.get()), problem.what.to_string())));
     let regions = pool
         .target
-        .check(|problem| problems.push((None, problem.to_string())));
+        .check(|problem| problems.push((problem.at().map(|at| at.get()), problem.to_string())));
     pool.target.still_whole()?;
     let code = match problems.len() {
         0 => Code::Ok,
         count if count == mended => Code::Repairable,
+        _ if cure(global, options).is_some() => Code::Repairable,
         _ => Code::Inconsistent,
     };
     let recovery = pool.target.report().recovery;
@@ -70,10 +93,13 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
             "verdict",
             match code {
                 Code::Ok => "consistent",
+                Code::Repairable if problems.len() > mended => {
+                    "repairable: `everline repair` says what would be done and what would be lost"
+                }
                 Code::Repairable => {
                     "repairable: one of two superblock copies or checkpoint slots is damaged; the next open for writing stores it anew"
                 }
-                _ => "inconsistent: restore from a copy, or read out what is still readable with `region get`",
+                _ => "inconsistent: restore from a copy, or save what is still readable with `everline salvage`",
             },
         );
     if recovery.redone + recovery.undone > 0 {

@@ -10,8 +10,11 @@ pub mod grow;
 pub mod heap;
 pub mod info;
 pub mod migrate;
+pub mod orphans;
 pub mod region;
+pub mod repair;
 pub mod restore;
+pub mod salvage;
 pub mod scrub;
 pub mod snapshot;
 pub mod stats;
@@ -30,6 +33,9 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Stats(options) => stats::run(global, options),
         Verb::Heap(options) => heap::run(global, options),
         Verb::Check(options) => check::run(global, options),
+        Verb::Orphans(options) => orphans::run(global, options),
+        Verb::Repair(options) => repair::run(global, options),
+        Verb::Salvage(options) => salvage::run(global, options),
         Verb::Grow(options) => grow::run(global, options),
         Verb::Scrub(options) => scrub::run(global, options),
         Verb::Compact(options) => compact::run(global, options),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::engine::Engine;
 use everline::layout::{REGION_CHECKED, REGION_GROWABLE};
@@ -42,7 +42,8 @@ pub struct RegionInfo {
     pub align: u64,
     /// Bytes of its attributes.
     pub attributes_len: u64,
-    /// Bytes of those of its chunks that were ever written; the others have no bytes of their own and read zero.
+    /// Bytes of those of its chunks that were ever written; the others have no bytes of their own and read zero. 0 where
+    /// the map that tells them cannot be right.
     pub written: u64,
 }
 
@@ -55,6 +56,8 @@ pub struct Regions<M: Media> {
     namespace: u32,
     /// Held by whoever changes the directory, until its commit has returned (R5).
     index: Mutex<Index>,
+    /// Shared by whoever moves a block and does not hold the index; exclusive while all that entries lead to is followed.
+    moves: RwLock<()>,
     /// What is volatile of each slot, its lock among it (R5).
     slots: Slots,
     service: Service,
@@ -85,6 +88,7 @@ impl<M: Media> Regions<M> {
             engine,
             namespace,
             index: Mutex::default(),
+            moves: RwLock::default(),
             slots: Slots::new(),
             service: Service::default(),
             counters: Counters::default(),
@@ -145,6 +149,18 @@ impl<M: Media> Regions<M> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The directory, and every place that it leads to, stay as they are.
+    pub(crate) fn lock_all(&self) -> (RwLockWriteGuard<'_, ()>, MutexGuard<'_, Index>) {
+        let index = self.lock_index();
+        let moves = self.moves.write().unwrap_or_else(PoisonError::into_inner);
+        (moves, index)
+    }
+
+    /// Blocks may move without the index (R5); taken between lane and slot.
+    pub(crate) fn lock_moves(&self) -> RwLockReadGuard<'_, ()> {
+        self.moves.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn slots(&self) -> &Slots {
         &self.slots
     }
@@ -199,7 +215,9 @@ impl<M: Media> Regions<M> {
                 return Ok(Inside { slot, state });
             }
         }
-        self.enter_anew(id)
+        // Where zeros stand in for an entry, that is the reason, and not the identifier.
+        let entered = self.enter_anew(id);
+        entered.map_err(|error| self.intact().err().unwrap_or(error))
     }
 
     #[cold]
@@ -276,7 +294,8 @@ impl<M: Media> Regions<M> {
             checked: entry.has(REGION_CHECKED),
             align: entry.align().unwrap_or(1),
             attributes_len: tail.attributes().len() as u64,
-            written: self.written(slot, found)?,
+            // What a damaged map speaks of is told by whoever reads there, and by a check.
+            written: self.written(slot, found).unwrap_or(0),
         })
     }
 

@@ -12,6 +12,9 @@ use crate::{RegionError, Regions};
 /// Orphans that one transaction frees.
 const AT_ONCE: usize = 1000;
 
+/// Calls its argument with the place of every object that the pool's other roots lead to.
+pub type Tracer<'t> = &'t mut dyn FnMut(&mut dyn FnMut(ByteOffset));
+
 /// A live object that nothing leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orphan {
@@ -32,22 +35,15 @@ pub struct OrphanReport {
 
 impl<M: Media> Regions<M> {
     /// Lists live objects that nothing leads to. Those that another root slot may lead to are counted as foreign, unless
-    /// `tracer` is given: it calls its argument with the place of every object of the other roots, and what it does not
-    /// name is an orphan.
+    /// `tracer` is given: then what it does not name is an orphan.
     ///
     /// Cost: as of [`Regions::check`], no wait; changes of the directory wait.
-    pub fn orphans(
-        &self,
-        tracer: Option<&mut dyn FnMut(&mut dyn FnMut(ByteOffset))>,
-    ) -> OrphanReport {
-        let _still = self.lock_index();
+    pub fn orphans(&self, tracer: Option<Tracer<'_>>) -> OrphanReport {
+        let _still = self.lock_all();
         self.find_orphans(tracer)
     }
 
-    fn find_orphans(
-        &self,
-        tracer: Option<&mut dyn FnMut(&mut dyn FnMut(ByteOffset))>,
-    ) -> OrphanReport {
+    fn find_orphans(&self, tracer: Option<Tracer<'_>>) -> OrphanReport {
         let survey = survey(self.engine());
         let lost_track = |fault: &Fault| {
             !matches!(
@@ -63,7 +59,7 @@ impl<M: Media> Regions<M> {
         let mut foreign = HashSet::new();
         let traced = tracer.is_some();
         if let Some(trace) = tracer {
-            trace(&mut |at| drop(foreign.insert(at.get())));
+            trace(&mut |at| foreign.extend([at.get()]));
         }
         let shut = others(self.engine()) && !traced;
         for (at, len) in &survey.unreached {
@@ -83,13 +79,13 @@ impl<M: Media> Regions<M> {
     /// it first. Cost: a search and one wait for each thousand. Crash: each is freed or listed again.
     pub fn free_orphans(
         &self,
-        mut tracer: Option<&mut dyn FnMut(&mut dyn FnMut(ByteOffset))>,
+        mut tracer: Option<Tracer<'_>>,
     ) -> Result<OrphanReport, RegionError<M::SyncError>> {
         let mut freed = OrphanReport::default();
         loop {
-            // Nobody frees an orphan under us, or links it: whoever does holds the directory.
-            let mut tx = self.engine().begin()?;
-            let _still = self.lock_index();
+            // Nobody frees an orphan under us, or links it, a block on its way to its region included.
+            let mut tx = self.begin()?;
+            let _still = self.lock_all();
             let found = self.find_orphans(tracer.as_mut().map(|tracer| &mut **tracer as _));
             if !found.certain {
                 let what =

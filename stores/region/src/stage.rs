@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use everline::alloc::Request;
 use everline::layout::{
-    DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot, REGION_CHECKED, REGION_GROWABLE,
-    REGION_SUM_SHIFT, REGION_WRITTEN, RegionTail, RootSlot,
+    ChunkSum, DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot, MapWord, REGION_CHECKED,
+    REGION_GROWABLE, REGION_SUM_SHIFT, REGION_WRITTEN, RegionTail, RootSlot, SumWord,
 };
 use everline::media::Media;
 use everline::tx::Tx;
@@ -105,6 +105,12 @@ impl<'r> Changes<'r> {
         }
     }
 
+    /// The region in `slot` has moved away from what the record has bytes for. Called once nothing can fail any more,
+    /// since a member that fails has moved nothing.
+    pub fn forget_logged(&mut self, slot: u32) {
+        self.logged.retain(|logged| *logged != slot);
+    }
+
     pub fn roll_back(&mut self, to: usize) {
         if let Some(index) = &mut self.index {
             index.roll_back(self.steps.drain(to..));
@@ -188,7 +194,33 @@ pub(crate) fn stage_map<M: Media>(
     Ok(place.start().get())
 }
 
-/// The block and the map of a region that is being made, in an entry without slot and generation.
+/// The place of a map that is staged once the region has its slot, on which the checks of its words depend.
+const MAP_TO_COME: u64 = 1;
+
+/// Stages the map or the table of a region of which nothing is written.
+fn stage_blank_map<M: Media>(
+    tx: &mut Tx<'_, M>,
+    slot: u32,
+    found: &mut Found,
+) -> Result<(), RegionError<M::SyncError>> {
+    let entry = &mut found.entry;
+    let (MAP_TO_COME, shift) = entry.map() else {
+        return Ok(());
+    };
+    let pool_id = *tx.manager().pool().id();
+    let word = |index| match entry.has(REGION_CHECKED) {
+        true => SumWord::encode(ChunkSum::Unwritten, &pool_id, slot, index).0,
+        false => MapWord::encode(0, &pool_id, slot, index).0,
+    };
+    let count = map_bytes(entry) / 8;
+    let words: Vec<u8> = (0..count)
+        .flat_map(|index| word(index).to_le_bytes())
+        .collect();
+    entry.set_map(stage_map(tx, &words)?, shift);
+    Ok(())
+}
+
+/// The block of a region that is being made, in an entry without slot and generation.
 pub(crate) struct Made {
     entry: DirectoryEntry,
 }
@@ -223,25 +255,6 @@ impl Made {
         Ok((Made { entry }, block))
     }
 
-    fn stage_map<M: Media>(
-        &mut self,
-        tx: &mut Tx<'_, M>,
-        shift: u8,
-        word: impl Fn(u64) -> u64,
-    ) -> Result<(), RegionError<M::SyncError>> {
-        if shift == 0 {
-            return Ok(());
-        }
-        // Its bytes depend on whether it has a map.
-        self.entry.set_map(1, shift);
-        let count = map_bytes(&self.entry) / 8;
-        let words: Vec<u8> = (0..count)
-            .flat_map(|index| word(index).to_le_bytes())
-            .collect();
-        self.entry.set_map(stage_map(tx, &words)?, shift);
-        Ok(())
-    }
-
     /// A region of `len` zero bytes, whose block is not touched (R8).
     pub fn blank<M: Media>(
         tx: &mut Tx<'_, M>,
@@ -253,7 +266,8 @@ impl Made {
             true => REGION_SUM_SHIFT,
             false => map_shift(block.len().get()),
         };
-        made.stage_map(tx, shift, |_| 0)?;
+        made.entry
+            .set_map(if shift == 0 { 0 } else { MAP_TO_COME }, shift);
         Ok(made)
     }
 
@@ -355,6 +369,7 @@ fn occupy<'r, M: Media>(
     let mut found = Found { entry, ..*found };
     let name = options.name.unwrap_or_default();
     found.stage_tail(tx, slot, name, options.attributes.unwrap_or_default())?;
+    stage_blank_map(tx, slot, &mut found)?;
     crate::checked::seal_new(tx, slot, &mut found)?;
     found.stage(tx, slot)?;
     changes.rename("", name, slot);

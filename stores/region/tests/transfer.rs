@@ -666,7 +666,9 @@ fn d13_a_pool_moves_after_whatever_was_done_with_it_and_no_lock_is_left() {
         fn(&Regions<Preserved<everline::media::io::IoMedia<everline::media::io::LocalFile>>>);
     let mixes: [Mix; 6] = [
         |_| {},
-        |regions| drop(regions.create(100, &UNNAMED).expect("room")),
+        |regions| {
+            regions.create(100, &UNNAMED).expect("room");
+        },
         |regions| {
             let id = regions.create(100, &named("a")).expect("room");
             regions.destroy(id).expect("there");

@@ -1,6 +1,7 @@
 //! Checks the directory against R1-R4, every checksum of the store, and that every live object of the heap is reached
 //! exactly once; reads only.
 
+mod evidence;
 mod survey;
 
 use everline::layout::{ChunkSum, Corrupt, REGION_SUM_SHIFT};
@@ -8,7 +9,8 @@ use everline::media::Media;
 use everline::pool::Pool;
 use everline::units::{ByteOffset, ByteRange};
 
-pub(crate) use survey::{Fault, Part, Survey, find_root, others, survey};
+pub(crate) use evidence::{candidates, find_root, holds_entries};
+pub(crate) use survey::{Fault, Part, Survey, others, survey};
 
 use crate::checked::crc_of;
 use crate::id::IdParts;
@@ -171,7 +173,7 @@ impl<M: Media> Regions<M> {
     /// Cost: reads the whole directory, all bitmaps and all checked regions, no wait; changes of the directory wait
     /// until it is done.
     pub fn check(&self, mut problem: impl FnMut(RegionProblem)) -> RegionCheck {
-        let _still = self.lock_index();
+        let _still = self.lock_all();
         let survey = survey(self.engine());
         let mut report = survey.report;
         for fault in &survey.faults {

@@ -14,6 +14,7 @@ use everline::media::Media;
 use everline::units::{ByteOffset, ByteRange};
 
 use super::RegionCheck;
+use super::evidence::{find_root, holds_any_entries};
 use crate::RegionError;
 use crate::checked::crc_of;
 use crate::chunks::map_bytes;
@@ -26,8 +27,8 @@ pub(crate) enum Part {
     /// A block of entries, by its number.
     Entries(usize),
     Block(u32, Found),
-    Map(u32, Found),
-    Tail(u32, Found),
+    Map(u32),
+    Tail(u32),
 }
 
 /// Something that is not as it must be.
@@ -130,9 +131,11 @@ impl Survey {
         let at = engine.root(RootSlot::REGIONS);
         if at == ByteOffset::ZERO {
             // A pool that never had a region; a directory that is there all the same says that the word was lost.
-            return match find_root(engine, self.unreached.keys()).is_empty() {
-                true => Ok(()),
-                false => Err(Corrupt::new(
+            let lost = !find_root(engine, self.unreached.keys()).is_empty()
+                || holds_any_entries(engine, &self.unreached);
+            return match lost {
+                false => Ok(()),
+                true => Err(Corrupt::new(
                     RootSlot::REGIONS.at(&engine.pool().geometry()),
                     "root slot 0 leads nowhere, and there is a directory of regions",
                 )),
@@ -212,7 +215,7 @@ impl Survey {
         }
         if entry.map().0 != 0 {
             let at = ByteOffset::new(entry.map().0);
-            self.reach(Part::Map(slot, found), at, map_bytes(entry));
+            self.reach(Part::Map(slot), at, map_bytes(entry));
             self.walk_map(engine, slot, &found);
         }
         if entry.tail() != 0 {
@@ -226,7 +229,7 @@ impl Survey {
         let len = read.as_ref().map_or(1, |tail| {
             (size_of::<RegionTail>() + tail.name().len() + tail.attributes().len()) as u64
         });
-        let owned = self.reach(Part::Tail(slot, found), at, len);
+        let owned = self.reach(Part::Tail(slot), at, len);
         let tail = match read {
             Ok(tail) => tail,
             Err(error) => {
@@ -348,26 +351,4 @@ pub(crate) fn others<M: Media>(engine: &Engine<M>) -> bool {
         .into_iter()
         .chain(user)
         .any(|slot| engine.root(slot) != ByteOffset::ZERO)
-}
-
-/// Directories that lie whole at the start of one of these objects.
-pub(crate) fn find_root<'o, M: Media>(
-    engine: &Engine<M>,
-    objects: impl Iterator<Item = &'o u64>,
-) -> Vec<(ByteOffset, DirectoryRoot)> {
-    let mut bytes = [0; size_of::<DirectoryRoot>()];
-    let mut roots = Vec::new();
-    for at in objects.map(|at| ByteOffset::new(*at)) {
-        if engine.read(at, &mut bytes).is_ok() {
-            let mut root = DirectoryRoot::from_bytes(&bytes);
-            let counted = root.live.get();
-            // Its count may be wrong by itself.
-            root.set_live(0, engine.pool().id());
-            if directory::fault_of(engine, at, &root).is_none() {
-                root.set_live(counted, engine.pool().id());
-                roots.push((at, root));
-            }
-        }
-    }
-    roots
 }

@@ -222,13 +222,13 @@ fn link<M: Media>(tx: &mut Tx<'_, M>, part: &Part, place: ByteRange) -> Outcome<
             }
             found.stage(tx, *slot)
         }
-        Part::Map(slot, _) => {
+        Part::Map(slot) => {
             let mut found = live(tx, *slot)?;
             let shift = found.entry.map().1;
             found.entry.set_map(at.get(), shift);
             found.stage(tx, *slot)
         }
-        Part::Tail(slot, _) => {
+        Part::Tail(slot) => {
             let mut found = live(tx, *slot)?;
             found.entry.set_tail(at.get());
             found.stage(tx, *slot)

@@ -38,10 +38,7 @@ pub(super) fn decide<M: Media>(
     let (cure, loss, act) = match fault {
         Fault::Heap(_) => leave("the heap itself is damaged: that must be repaired first"),
         Fault::Root(_) => root(engine, survey, heap_is_sound),
-        Fault::CountCheck(_) => {
-            let live = survey.root.map_or(0, |(_, root)| root.live.get());
-            (Cure::Recount, None, Act::Count(live))
-        }
+        Fault::CountCheck(_) => (Cure::Recount, None, Act::Count(survey.report.regions)),
         Fault::Count { found, .. } => (Cure::Recount, None, Act::Count(*found)),
         Fault::Entry { slot, corrupt } => entry(engine, survey, *slot, corrupt.at),
         Fault::Tail {

@@ -26,6 +26,7 @@
 mod act;
 mod decide;
 mod rebuild;
+mod whole;
 
 use std::fmt;
 
@@ -36,6 +37,8 @@ use everline::units::ByteRange;
 use crate::check::{Fault, Survey, survey};
 use crate::{RegionError, RegionId, RegionProblem};
 use act::Act;
+
+pub use whole::{PoolRepair, PoolRepairError, repair_pool};
 
 /// What is done about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +163,7 @@ impl Finding {
 /// What a repair may do beyond restoring and isolating.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RepairOptions {
-    /// Free live objects that nothing leads to; not where an entry or the root was damaged, since they may be its.
+    /// Free live objects that nothing leads to; not where anything of the directory is damaged, since they may be its.
     pub free_orphans: bool,
 }
 
@@ -189,7 +192,10 @@ const ROUNDS_MAX: usize = 8;
 /// Nobody may use the pool meanwhile. Cost: as of [`Regions::check`](crate::Regions::check).
 pub fn plan_repair<M: Media>(engine: &Engine<M>, options: &RepairOptions) -> Vec<Finding> {
     let survey = survey(engine);
-    decide_all(engine, &survey, options)
+    let options = RepairOptions {
+        free_orphans: options.free_orphans && knows_its_own(&survey),
+    };
+    decide_all(engine, &survey, &options)
         .into_iter()
         .map(|(finding, _)| finding)
         .collect()
@@ -207,6 +213,7 @@ pub fn repair<M: Media>(
     let mut options = *options;
     for _ in 0..ROUNDS_MAX {
         let seen = survey(engine);
+        options.free_orphans &= knows_its_own(&seen);
         report.left.clear();
         let mut acted = false;
         for (mut finding, act) in decide_all(engine, &seen, &options) {
@@ -221,8 +228,6 @@ pub fn repair<M: Media>(
                 match act.run(engine, &seen) {
                     Ok(()) => {
                         acted = true;
-                        // keeps P2: what it led to will look lost
-                        options.free_orphans &= !matches!(finding.cure, Cure::Retire);
                         report.done.push(finding);
                         continue;
                     }
@@ -247,26 +252,28 @@ pub fn repair<M: Media>(
     Ok(report)
 }
 
+/// Whether what looks lost is lost (P2): a damaged entry, or one that was made empty, may have led to it.
+fn knows_its_own(survey: &Survey) -> bool {
+    let harmless = |fault: &Fault| {
+        matches!(
+            fault,
+            Fault::Orphan(_) | Fault::Data { .. } | Fault::NameTwice { .. } | Fault::Word { .. }
+        )
+    };
+    survey.faults.iter().all(harmless)
+}
+
 /// A cure for each fault of a survey.
 fn decide_all<M: Media>(
     engine: &Engine<M>,
     survey: &Survey,
     options: &RepairOptions,
 ) -> Vec<(Finding, Act)> {
-    let lost_track = |fault: &Fault| {
-        matches!(
-            fault,
-            Fault::Heap(_) | Fault::Root(_) | Fault::Entry { .. } | Fault::Tail { .. }
-        )
-    };
-    let mut options = *options;
-    // keeps P2
-    options.free_orphans &= !survey.faults.iter().any(lost_track);
     let mut heap_is_sound = survey.heap_listed;
     engine.check(|_| heap_is_sound = false);
     survey
         .faults
         .iter()
-        .map(|fault| decide::decide(engine, survey, fault, &options, heap_is_sound))
+        .map(|fault| decide::decide(engine, survey, fault, options, heap_is_sound))
         .collect()
 }

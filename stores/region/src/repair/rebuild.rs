@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 
 use everline::engine::Engine;
-use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot};
+use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryRoot};
 use everline::media::Media;
 use everline::units::ByteOffset;
 
-use crate::check::Survey;
+use crate::check::{Survey, candidates, holds_entries};
 use crate::directory::{self, block_bytes};
-
-const ENTRY: u64 = size_of::<DirectoryEntry>() as u64;
 
 /// The root, and whether it is proven to be the one that was there. `stored` lies at `at` and is damaged.
 pub(super) fn rebuild<M: Media>(
@@ -34,7 +32,12 @@ pub(super) fn rebuild<M: Media>(
     let [a, b, c, d, ..] = *pool_id;
     let usual = u32::from_le_bytes([a, b, c, d]);
     let mut best = None;
-    for namespace in [stored.namespace.get(), usual] {
+    let told = stored.namespace.get();
+    let namespaces = match DirectoryRoot::is_marked(&stored.magic) {
+        true => [told, usual],
+        false => [usual, told],
+    };
+    for namespace in namespaces {
         // A block in which no entry can be read is known by the damaged root alone.
         for count in [count, stored.block_count.get() as usize] {
             let Some(mut root) = with_blocks(survey, stored, &blocks, namespace, count) else {
@@ -53,7 +56,7 @@ pub(super) fn rebuild<M: Media>(
                 return Some((root, true));
             }
             // Of what is not proven, the most plausible: a namespace that says the same twice.
-            best.get_or_insert((root, stored.namespace.get() == usual));
+            best.get_or_insert((root, told == usual));
         }
     }
     best
@@ -81,27 +84,4 @@ fn with_blocks(
         root.blocks[block] = at.into();
     }
     Some(root)
-}
-
-/// Blocks of entries that an object of so many bytes may be.
-fn candidates(len: u64) -> impl Iterator<Item = usize> {
-    (0..DIRECTORY_BLOCKS_MAX)
-        .filter(move |block| block_bytes(*block) <= len && len < 2 * block_bytes(*block))
-}
-
-/// Whether an entry that was ever used lies in the object, as block `block` holds it.
-fn holds_entries<M: Media>(engine: &Engine<M>, at: ByteOffset, block: usize) -> bool {
-    let mut bytes = vec![0; block_bytes(block) as usize];
-    if engine.read(at, &mut bytes).is_err() {
-        return false;
-    }
-    let first = DirectoryRoot::slots_of(block);
-    bytes
-        .chunks_exact(ENTRY as usize)
-        .zip(first..)
-        .filter_map(|(bytes, slot)| Some((bytes.first_chunk()?, u32::try_from(slot).ok()?)))
-        .any(|(bytes, slot)| {
-            let entry = DirectoryEntry::from_bytes(bytes);
-            entry.state != 0 && entry.fault(engine.pool().id(), slot).is_none()
-        })
 }

@@ -15,7 +15,7 @@ const ENTRY: usize = size_of::<DirectoryEntry>();
 const PIECE: usize = 64 << 10;
 /// Objects of a line or more begin at one.
 const LINE: usize = 64;
-/// Slab headers that must agree on an identity.
+/// Checksums that must agree on an identity that nobody has told.
 const WITNESSES: usize = 2;
 
 /// Where the entries are.
@@ -31,58 +31,48 @@ pub(super) struct Directory {
 
 /// Finds the directory.
 pub(super) fn directory(source: &(impl Readable + ?Sized), origin: &Origin) -> Directory {
-    let mut notes = Vec::new();
     let told = origin.root.map(|at| at.get());
-    if let Some(found) = told.and_then(|at| by_root(source, origin, at)) {
+    let whole = |at: u64, ids: &[PoolId]| by_root(source, at, ids, false);
+    if let Some(found) = told.and_then(|at| whole(at, origin.pool_id.as_slice())) {
         return found;
     }
-    notes.push(match told {
+    let mut notes = vec![match told {
         Some(at) => format!("no whole directory of regions at {at:#x}, where root slot 0 leads"),
         None => "root slot 0 leads nowhere".to_owned(),
-    });
-    let mut roots = Vec::new();
-    each_line(source, |at, line| {
-        if DirectoryRoot::is_marked(line) {
-            roots.push(at);
-        }
-    });
-    let mut found: Vec<Directory> = roots
-        .iter()
-        .filter_map(|at| by_root(source, origin, *at))
-        .collect();
-    if found.len() > 1 {
-        notes.push(format!(
-            "there are {} directories of regions; none is believed by itself",
-            found.len()
-        ));
-    } else if let Some(mut only) = found.pop() {
-        only.notes = notes;
-        return only;
-    }
-    by_entries(source, origin, told, &roots, notes)
-}
-
-/// The root in `bytes` with the identity that its checksums fit.
-fn believe(bytes: &[u8; ROOT], origin: &Origin) -> Option<(DirectoryRoot, PoolId, Way)> {
-    let root = DirectoryRoot::from_bytes(bytes);
-    let sums = |id: &PoolId| {
-        let mut counted = root;
-        // Its count may be wrong by itself.
-        counted.set_live(0, id);
-        counted.fault(id).is_none()
+    }];
+    let (pool_id, mut roots) = witnesses(source, origin.pool_id);
+    let Some(pool_id) = pool_id else {
+        notes.push("nothing tells the identity with which checksums begin".to_owned());
+        return Directory {
+            way: Way::Nothing,
+            pool_id: None,
+            namespace: None,
+            blocks: Vec::new(),
+            notes,
+        };
     };
-    let own = state_by_head(bytes);
-    // Two checksums that agree on what they begin with are right, both of them.
-    let reversed = (own == state_by_count(bytes)).then(|| mend::stand_in(own));
-    if let Some(id) = origin.pool_id.into_iter().chain(reversed).find(sums) {
-        return Some((root, id, Way::Root));
+    roots.extend(told);
+    roots.sort_unstable();
+    roots.dedup();
+    for mend in [false, true] {
+        let mut found: Vec<Directory> = roots
+            .iter()
+            .filter_map(|at| by_root(source, *at, &[pool_id], mend))
+            .collect();
+        if found.len() > 1 {
+            notes.push(format!(
+                "there are {} directories of regions; none is believed by itself",
+                found.len()
+            ));
+            break;
+        }
+        if let Some(mut only) = found.pop() {
+            notes.append(&mut only.notes);
+            only.notes = notes;
+            return only;
+        }
     }
-    let by_count = DirectoryRoot::is_marked(bytes).then(|| mend::stand_in(state_by_count(bytes)));
-    origin
-        .pool_id
-        .into_iter()
-        .chain(by_count)
-        .find_map(|id| Some((mend::root(bytes, &id)?, id, Way::MendedRoot)))
+    by_entries(source, pool_id, notes)
 }
 
 fn state_by_head(bytes: &[u8; ROOT]) -> u32 {
@@ -95,12 +85,31 @@ fn state_by_count(bytes: &[u8; ROOT]) -> u32 {
     mend::state_before(root.live_crc.get(), &bytes[24..32])
 }
 
-fn by_root(source: &(impl Readable + ?Sized), origin: &Origin, at: u64) -> Option<Directory> {
+/// The directory of the root at `at`, if that fits one of the identities; with `mend` also if one byte of it was changed.
+fn by_root(
+    source: &(impl Readable + ?Sized),
+    at: u64,
+    ids: &[PoolId],
+    mend: bool,
+) -> Option<Directory> {
     let mut bytes = [0; ROOT];
     if !source.read(at, &mut bytes) {
         return None;
     }
-    let (root, pool_id, way) = believe(&bytes, origin)?;
+    let stored = DirectoryRoot::from_bytes(&bytes);
+    let fits = |id: &&PoolId| {
+        let mut counted = stored;
+        // Its count may be wrong by itself.
+        counted.set_live(0, id);
+        counted.fault(id).is_none()
+    };
+    let (root, pool_id, way) = match ids.iter().find(fits) {
+        Some(id) => (stored, *id, Way::Root),
+        None if mend => ids
+            .iter()
+            .find_map(|id| Some((mend::root(&bytes, id)?, *id, Way::MendedRoot)))?,
+        None => return None,
+    };
     let count = root.block_count.get() as usize;
     let blocks = root.blocks.iter().take(count).enumerate();
     let blocks: Vec<(usize, u64)> = blocks.map(|(block, at)| (block, at.get())).collect();
@@ -122,40 +131,61 @@ fn by_root(source: &(impl Readable + ?Sized), origin: &Origin, at: u64) -> Optio
     })
 }
 
+/// The identity that checksums anywhere tell, and where roots seem to lie. One that was given counts where any of them
+/// agrees, or none can be read; another one where two agree. A wrong one must not be believed: with it every structure looks
+/// as if the same byte of it had been changed.
+pub(super) fn witnesses(
+    source: &(impl Readable + ?Sized),
+    given: Option<PoolId>,
+) -> (Option<PoolId>, Vec<u64>) {
+    const SUM_AT: usize = SLAB_HEADER_BYTES as usize - 4;
+    let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut roots = Vec::new();
+    each_line(source, |at, line| {
+        if line.first_chunk().is_some_and(SlabHeader::is_marked) {
+            let sum = line[SUM_AT..].try_into().map_or(0, u32::from_le_bytes);
+            let state = mend::state_before(sum, &line[..SUM_AT]);
+            *votes.entry(state).or_default() += 1;
+        } else if DirectoryRoot::is_marked(line) {
+            roots.push(at);
+        }
+    });
+    for at in &roots {
+        let mut bytes = [0; ROOT];
+        if source.read(*at, &mut bytes) {
+            *votes.entry(state_by_head(&bytes)).or_default() += 1;
+            *votes.entry(state_by_count(&bytes)).or_default() += 1;
+        }
+    }
+    let agrees = |id: &PoolId| votes.contains_key(&mend::state_of(id));
+    let proven = || {
+        let best = votes.iter().max_by_key(|(_, count)| **count)?;
+        (*best.1 >= WITNESSES).then(|| mend::stand_in(*best.0))
+    };
+    let id = given.filter(agrees).or_else(proven).or(given);
+    (id, roots)
+}
+
 /// Looks for entries everywhere.
 fn by_entries(
     source: &(impl Readable + ?Sized),
-    origin: &Origin,
-    told: Option<u64>,
-    roots: &[u64],
+    pool_id: PoolId,
     mut notes: Vec<String>,
 ) -> Directory {
-    let mut ids: Vec<PoolId> = origin.pool_id.into_iter().collect();
-    ids.extend(by_headers(source));
-    for at in told.iter().chain(roots) {
-        let mut bytes = [0; ROOT];
-        if source.read(*at, &mut bytes) {
-            ids.push(mend::stand_in(state_by_count(&bytes)));
-        }
+    let blocks = entries(source, &pool_id, &mut notes);
+    let way = if blocks.is_empty() {
+        Way::Nothing
+    } else {
+        Way::Entries
+    };
+    if way == Way::Nothing {
+        notes.push("no entry of a region was found".to_owned());
     }
-    for id in ids {
-        let blocks = entries(source, &id, &mut notes);
-        if !blocks.is_empty() {
-            return Directory {
-                way: Way::Entries,
-                pool_id: Some(id),
-                namespace: None,
-                blocks,
-                notes,
-            };
-        }
-    }
-    notes.push("no entry of a region was found".to_owned());
     Directory {
-        way: Way::Nothing,
-        pool_id: None,
+        way,
+        pool_id: Some(pool_id),
         namespace: None,
-        blocks: Vec::new(),
+        blocks,
         notes,
     }
 }
@@ -173,22 +203,6 @@ fn each_line(source: &(impl Readable + ?Sized), mut visit: impl FnMut(u64, &[u8]
         }
         at += step as u64;
     }
-}
-
-/// An identity on which the headers of slabs agree.
-fn by_headers(source: &(impl Readable + ?Sized)) -> Option<PoolId> {
-    const SUM_AT: usize = SLAB_HEADER_BYTES as usize - 4;
-    let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
-    each_line(source, |_, line| {
-        if line.first_chunk().is_some_and(SlabHeader::is_marked) {
-            let sum = line[SUM_AT..].try_into().map_or(0, u32::from_le_bytes);
-            *votes
-                .entry(mend::state_before(sum, &line[..SUM_AT]))
-                .or_default() += 1;
-        }
-    });
-    let (state, count) = votes.into_iter().max_by_key(|(_, count)| *count)?;
-    (count >= WITNESSES).then(|| mend::stand_in(state))
 }
 
 /// The blocks that entries anywhere say they lie in: the place that most of a block's entries tell.

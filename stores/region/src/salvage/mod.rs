@@ -7,7 +7,7 @@
 //!
 //! Every checksum of the store begins with the pool's identity. Where the superblocks are gone, the state of the checksum
 //! behind the identity is found from a root or a slab's header, by running its checksum backwards; that is all that is
-//! needed to check the rest. Identifiers of regions need the key of the superblock, and are told only where it is known.
+//! needed to check the rest, once two of them agree. Identifiers of regions need the key of the superblock, and are told only where it is known.
 //!
 //! Invariants
 //! V1  a piece is told as good only where a checksum says so that leads to it from the entry on;
@@ -15,6 +15,7 @@
 //! V3  it ends, and needs memory for what it finds only, whatever it reads.
 
 mod find;
+mod open;
 mod pieces;
 
 use std::ops::Range;
@@ -28,6 +29,7 @@ use crate::RegionId;
 use crate::id::IdParts;
 use crate::mend;
 
+pub use open::{Opened, SalvageError, open};
 pub use pieces::{Piece, Trust};
 
 /// Bytes that may be anything.

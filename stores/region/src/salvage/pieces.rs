@@ -233,7 +233,9 @@ fn summed(
 ) -> Trust {
     let right = |word: u64| SumWord(word).decode(pool_id, slot, index);
     let mut bytes = [0; 1 << REGION_SUM_SHIFT];
-    let bytes = &mut bytes[..(range.end - range.start) as usize];
+    let Some(bytes) = bytes.get_mut(..(range.end - range.start) as usize) else {
+        return Trust::Unknown;
+    };
     if !source.read(entry.block().0.saturating_add(range.start), bytes) {
         return Trust::Unreadable;
     }

@@ -1,0 +1,65 @@
+//! What lies in the heap and looks like a part of a directory, whoever leads to it.
+
+use std::collections::BTreeMap;
+
+use everline::engine::Engine;
+use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot};
+use everline::media::Media;
+use everline::units::ByteOffset;
+
+use crate::directory::{self, block_bytes};
+
+/// Directories that lie whole at the start of one of these objects.
+pub(crate) fn find_root<'o, M: Media>(
+    engine: &Engine<M>,
+    objects: impl Iterator<Item = &'o u64>,
+) -> Vec<(ByteOffset, DirectoryRoot)> {
+    let mut bytes = [0; size_of::<DirectoryRoot>()];
+    let mut roots = Vec::new();
+    for at in objects.map(|at| ByteOffset::new(*at)) {
+        if engine.read(at, &mut bytes).is_ok() {
+            let mut root = DirectoryRoot::from_bytes(&bytes);
+            let counted = root.live.get();
+            // Its count may be wrong by itself.
+            root.set_live(0, engine.pool().id());
+            if directory::fault_of(engine, at, &root).is_none() {
+                root.set_live(counted, engine.pool().id());
+                roots.push((at, root));
+            }
+        }
+    }
+    roots
+}
+
+/// Whether any of these objects, places and bytes, holds entries that were ever used.
+pub(crate) fn holds_any_entries<M: Media>(
+    engine: &Engine<M>,
+    objects: &BTreeMap<u64, u64>,
+) -> bool {
+    objects.iter().any(|(at, len)| {
+        candidates(*len).any(|block| holds_entries(engine, ByteOffset::new(*at), block))
+    })
+}
+
+/// Blocks of entries that an object of so many bytes may be.
+pub(crate) fn candidates(len: u64) -> impl Iterator<Item = usize> {
+    (0..DIRECTORY_BLOCKS_MAX)
+        .filter(move |block| block_bytes(*block) <= len && len < 2 * block_bytes(*block))
+}
+
+/// Whether an entry that was ever used lies in the object, as block `block` holds it.
+pub(crate) fn holds_entries<M: Media>(engine: &Engine<M>, at: ByteOffset, block: usize) -> bool {
+    let mut bytes = vec![0; block_bytes(block) as usize];
+    if engine.read(at, &mut bytes).is_err() {
+        return false;
+    }
+    let first = DirectoryRoot::slots_of(block);
+    bytes
+        .chunks_exact(size_of::<DirectoryEntry>())
+        .zip(first..)
+        .filter_map(|(bytes, slot)| Some((bytes.first_chunk()?, u32::try_from(slot).ok()?)))
+        .any(|(bytes, slot)| {
+            let entry = DirectoryEntry::from_bytes(bytes);
+            entry.state != 0 && entry.fault(engine.pool().id(), slot).is_none()
+        })
+}
