@@ -937,8 +937,10 @@ fn others_are_refused_while_a_pool_moves_and_served_again_when_that_fails() {
 struct Hooked {
     disk: LocalDisk,
     on_create: Box<dyn Fn()>,
-    on_remove: Box<dyn Fn(&Path) -> Result<(), FileError>>,
+    on_remove: Box<Removing>,
 }
+
+type Removing = dyn Fn(&Path) -> Result<(), FileError>;
 
 impl Disk for Hooked {
     type File = LocalFile;
@@ -1114,4 +1116,22 @@ fn a_memory_target_larger_than_memory_is_an_error() {
     let error = Target::open(TargetConfig::memory(200 << 40)).err();
     let error = error.expect("nobody has so much").to_string();
     assert!(error.contains("space"), "{error}");
+}
+
+#[test]
+fn d9_a_source_that_somebody_removed_during_the_move_does_not_take_the_copy_with_it() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let regions = pool(&disk, &from, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let remove = |_: Progress| -> ControlFlow<()> {
+        drop(std::fs::remove_file(&from));
+        Continue(())
+    };
+    let options = MigrateOptions::default();
+    migrate(&regions, &from, &disk, &to, &options, remove).expect("the pool is there now");
+    drop(regions);
+    let (regions, _) = open_pool(&disk, &to).expect("the only copy");
+    assert_regions(&regions, &ids, 100);
+    assert!(!note_path(&from).exists());
 }

@@ -127,9 +127,13 @@ impl<D: Disk> Step<'_, D> {
             Ok(published) => published,
             Err(error) => return Err(self.withdraw(moving, error)),
         };
-        if let Err(error) = self.disk.remove(self.source) {
-            let gone = self.disk.remove(&self.note.destination);
-            return Err(self.take_back(moving, error.into(), gone.map_err(ImageError::from)));
+        match self.disk.remove(self.source) {
+            // Gone already: the copy is the only one, and stays.
+            Ok(()) | Err(FileError::NotFound { .. }) => {}
+            Err(error) => {
+                let gone = self.disk.remove(&self.note.destination);
+                return Err(self.take_back(moving, error.into(), gone.map_err(ImageError::from)));
+            }
         }
         drop(file);
         moving.over();
