@@ -32,7 +32,8 @@ pub(crate) fn find_root<'o, M: Media>(
     roots
 }
 
-/// Whether a whole directory lies in a slab that nobody uses: its root is never freed, so the slab map has lost it.
+/// Whether a directory's root or its first entries lie in a slab that nobody uses: they are never freed, so the slab map has
+/// lost them.
 pub(crate) fn lies_in_free_slabs<M: Media>(engine: &Engine<M>) -> bool {
     const LINE: u64 = 64;
     let slab_bytes = u64::from(engine.pool().geometry().slab_bytes());
@@ -51,13 +52,14 @@ pub(crate) fn lies_in_free_slabs<M: Media>(engine: &Engine<M>) -> bool {
                 && SlabHeader::is_marked(&mark)
                 && engine.read(ByteOffset::new(at), &mut slab).is_ok()
             {
-                let marked: Vec<u64> = (at..)
+                let mut lines = (at..)
                     .step_by(LINE as usize)
-                    .zip(slab.chunks(LINE as usize))
-                    .filter(|(_, line)| DirectoryRoot::is_marked(line))
-                    .map(|(at, _)| at)
-                    .collect();
-                lost = !find_root(engine, marked.iter()).is_empty();
+                    .zip(slab.chunks(LINE as usize));
+                lost = lines.any(|(at, line)| {
+                    let root = || !find_root(engine, [at].iter()).is_empty();
+                    (DirectoryRoot::is_marked(line) && root())
+                        || holds_entries(engine, ByteOffset::new(at), 0)
+                });
             }
             at += slab_bytes;
         }
