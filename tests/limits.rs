@@ -686,6 +686,31 @@ fn a_member_that_fails_leaves_no_trace_and_the_others_go_on() {
     }
 }
 
+/// keeps I9: what a member has stored past the cache has landed before others may take the block that it gives back.
+#[test]
+fn a_member_that_fails_fences_what_it_stored_past_the_cache_before_its_blocks_are_free() {
+    let media = CrashMedia::new(ByteLen::new(SMALLEST));
+    let engine = Engine::create(media.clone(), &fixed()).expect("a pool");
+    let mut tx = engine.begin().expect("a lane");
+    let (fails, cost) = media.cost_of(|| {
+        tx.member(|tx| -> Result<(), TxError<_>> {
+            let block = tx.alloc(Request::new(2000))?;
+            tx.write_fresh(block.start(), &[7; 2000])?;
+            tx.alloc(Request::new(0)).map(|_block| ())
+        })
+    });
+    assert_eq!(fails, Err(AllocError::ZeroSize.into()));
+    assert_eq!(cost.fences, 1);
+    let (staged, cost) = media.cost_of(|| {
+        tx.member(|tx| -> Result<(), TxError<_>> {
+            tx.alloc(Request::new(2000))?;
+            tx.alloc(Request::new(0)).map(|_block| ())
+        })
+    });
+    assert_eq!(staged, Err(AllocError::ZeroSize.into()));
+    assert_eq!(cost.fences, 0, "nothing was stored past the cache");
+}
+
 #[test]
 fn an_abort_takes_back_a_whole_group_failed_members_included() {
     let engine = create(SMALLEST, &fixed());

@@ -9,6 +9,7 @@ use everline::engine::{Engine, OpenOptions};
 use everline::media::{Cost, Counted, Ram};
 use everline::tx::UNDO_BYTES_IN_RECORD;
 use everline::units::ByteLen;
+use everline_region::RegionId;
 
 use crate::bench::{Bench, Outcome, cost_pool};
 use crate::regions::{self, RegionBench};
@@ -87,14 +88,72 @@ const STEPS: [(&str, Step); 38] = [
 
 type RegionStep = fn(&mut RegionBench<Pool<'_>>) -> regions::Outcome<Ram>;
 
-/// Rows that are one step on open regions.
-const REGION_STEPS: [(&str, RegionStep); 5] = [
-    ("region/write/64B", |bench| bench.write(64)),
-    ("region/write 4KiB durable", |bench| bench.write(4096)),
-    ("region/write/1MiB", |bench| bench.write(1 << 20)),
-    ("region/read/64B", |bench| bench.read(64)),
-    ("region/read/4KiB", |bench| bench.read(4096)),
+/// Rows that are one step on open regions: what is prepared, not counted, and what is counted.
+const REGION_STEPS: [(&str, RegionStep, RegionStep); 22] = [
+    ("region/write/64B", nothing, |b| b.write(64)),
+    ("region/write 4KiB durable", nothing, |b| b.write(4096)),
+    ("region/write/1MiB", nothing, |b| b.write(1 << 20)),
+    (
+        "region/write/4KiB behind an atomic one",
+        |b| b.write_atomic(64),
+        |b| b.write_behind_atomic(4096),
+    ),
+    ("region/write_atomic/64B", nothing, |b| b.write_atomic(64)),
+    ("region/write_atomic/4KiB", nothing, |b| {
+        b.write_atomic(4096)
+    }),
+    ("region/write_volatile+persist/4KiB", nothing, |b| {
+        b.volatile(4096)?;
+        b.persist(4096)
+    }),
+    ("region/persist/4KiB", nothing, |b| b.persist(4096)),
+    ("region/read/64B", nothing, |b| b.read(64)),
+    ("region/read/4KiB", nothing, |b| b.read(4096)),
+    ("region/create/4KiB", nothing, |b| {
+        b.create(4096).map(drop_id)
+    }),
+    ("region/create/1MiB", nothing, |b| {
+        b.create(1 << 20).map(drop_id)
+    }),
+    (
+        "region/write/4KiB, the first",
+        |b| b.keep_new(4096),
+        |b| b.write_kept(4096),
+    ),
+    ("region/create_with/4KiB", nothing, |b| {
+        b.create_with(4096).map(drop_id)
+    }),
+    ("region/put/100B", nothing, |b| b.put(100)),
+    (
+        "region/put/100B in place of another",
+        |b| b.put(50),
+        |b| b.put(100),
+    ),
+    ("region/rename", |b| b.put(100), |b| b.rename()),
+    (
+        "region/set_attributes/16B",
+        |b| b.put(100),
+        |b| b.set_attributes(16),
+    ),
+    (
+        "region/resize, shorter",
+        |b| b.keep_new(4096),
+        |b| b.resize_kept(1000),
+    ),
+    (
+        "region/resize, longer",
+        |b| b.keep_new(4096),
+        |b| b.resize_kept(100_000),
+    ),
+    ("region/copy/4KiB", |b| b.keep_new(4096), |b| b.copy_kept()),
+    ("region/destroy", |b| b.keep_new(4096), |b| b.destroy_kept()),
 ];
+
+fn nothing(_: &mut RegionBench<Pool<'_>>) -> regions::Outcome<Ram> {
+    Ok(())
+}
+
+fn drop_id(_: RegionId) {}
 
 /// Measures every row, in the order in which the table is printed.
 pub fn table() -> Vec<Row> {
@@ -108,7 +167,7 @@ pub fn table() -> Vec<Row> {
     rows.extend(
         REGION_STEPS
             .iter()
-            .map(|&(operation, step)| of_region(operation, step)),
+            .map(|&(operation, prepare, step)| of_region(operation, prepare, step)),
     );
     rows
 }
@@ -143,10 +202,11 @@ fn of_step(operation: &'static str, step: Step) -> Row {
     Row { operation, cost }
 }
 
-fn of_region(operation: &'static str, step: RegionStep) -> Row {
+fn of_region(operation: &'static str, prepare: RegionStep, step: RegionStep) -> Row {
     let medium = medium();
     let engine = Engine::create(&medium, &cost_pool()).expect("a fresh pool");
     let mut bench = RegionBench::new(engine, 2 << 20).expect("room for the region");
+    prepare(&mut bench).expect("nothing fails in memory");
     let (outcome, cost) = medium.cost_of(|| step(&mut bench));
     outcome.expect("nothing fails in memory");
     Row { operation, cost }

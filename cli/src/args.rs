@@ -9,7 +9,8 @@ use everline::media::file::FileOptions;
 use everline_region::TargetConfig;
 
 use crate::verbs::{
-    check, create, demo, destroy, doctor, grow, heap, info, orphans, region, repair, salvage, stats,
+    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, orphans, region,
+    repair, restore, salvage, scrub, snapshot, stats,
 };
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
@@ -123,6 +124,16 @@ pub enum Verb {
     Salvage(salvage::Options),
     /// Make a pool longer, with its contents as they are
     Grow(grow::Options),
+    /// Compare checked regions with their checksums; changes no byte
+    Scrub(scrub::Options),
+    /// Give back room that regions do not use, and bring them together
+    Compact(compact::Options),
+    /// Copy a pool as it is now; changes no byte of it
+    Snapshot(snapshot::Options),
+    /// Make the pool in a snapshot again
+    Restore(restore::Options),
+    /// Move a pool to another place
+    Migrate(migrate::Options),
     /// Remove a pool's file, durably
     Destroy(destroy::Options),
     /// Named regions: put, get, ls, rm

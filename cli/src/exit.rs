@@ -20,7 +20,8 @@ use everline::media::SpaceError;
 use everline::media::file::FileError;
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
-use everline_region::{RegionError, TargetError};
+use everline_region::transfer::ImageError;
+use everline_region::{CopyError, RegionError, TargetError};
 use serde_json::{Value, json};
 
 /// How the command ends.
@@ -236,6 +237,7 @@ impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         let (code, kind) = match error {
             TargetError::File(error) => return error.into(),
+            TargetError::Image(error) => return error.into(),
             TargetError::Missing { path } => return FileError::NotFound { path }.into(),
             TargetError::Open { place, error } => return Failure::from(error).at(place),
             TargetError::Create { place, error } => return Failure::from(error).at(place),
@@ -246,5 +248,35 @@ impl From<TargetError> for Failure {
             TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
         };
         Failure::new(code, kind, error)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let (code, kind) = match error {
+            ImageError::File(error) => return error.into(),
+            ImageError::Unsound { .. } => (Code::Inconsistent, "unsound"),
+            ImageError::Damaged { .. } => (Code::Io, "damaged"),
+            ImageError::Unreadable => (Code::Io, "lost"),
+            ImageError::Migrated { .. } => (Code::Io, "migrated"),
+            ImageError::Note { .. } => (Code::Inconsistent, "note"),
+            ImageError::Cancelled { .. } => (Code::Io, "cancelled"),
+            ImageError::Running => (Code::Locked, "busy"),
+            ImageError::Retired { .. } => (Code::Io, "retired"),
+            ImageError::ReadOnly => (Code::Io, "read_only"),
+            ImageError::Source { .. } => (Code::Io, "source"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<S: std::error::Error + 'static, T: std::error::Error + 'static> From<CopyError<S, T>>
+    for Failure
+{
+    fn from(error: CopyError<S, T>) -> Self {
+        match error {
+            CopyError::Source(error) => error.into(),
+            CopyError::Target(error) => error.into(),
+        }
     }
 }

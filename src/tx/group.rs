@@ -10,7 +10,7 @@ impl<'e, M: Media> Tx<'e, M> {
     /// before [`Tx::commit`]. A member that fails leaves no trace, and the others go on.
     ///
     /// Errors: the member's own; [`TxError`] where what it stored in place cannot be restored. Cost: none of its
-    /// own for staged members.
+    /// own for staged members; one wait where a member fails after something was stored to fresh blocks.
     pub fn member<R, E: From<TxError<M::SyncError>>>(
         &mut self,
         member: impl FnOnce(&mut Tx<'e, M>) -> Result<R, E>,
@@ -25,6 +25,7 @@ impl<'e, M: Media> Tx<'e, M> {
         let outcome = member(self);
         self.floor = outer;
         if outcome.is_err() {
+            self.settle_fresh(); // keeps I9
             let newer = self.lane.cursor.undo_count - undo_count;
             self.drop_staged(savepoint, newer > 0);
             let (media, geometry) = (self.manager.pool.media(), &self.manager.pool.geometry());

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub mod check;
+pub mod compact;
 pub mod create;
 pub mod demo;
 pub mod destroy;
@@ -8,10 +9,14 @@ pub mod doctor;
 pub mod grow;
 pub mod heap;
 pub mod info;
+pub mod migrate;
 pub mod orphans;
 pub mod region;
 pub mod repair;
+pub mod restore;
 pub mod salvage;
+pub mod scrub;
+pub mod snapshot;
 pub mod stats;
 
 use crate::args::{Cli, Verb};
@@ -32,6 +37,11 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Repair(options) => repair::run(global, options),
         Verb::Salvage(options) => salvage::run(global, options),
         Verb::Grow(options) => grow::run(global, options),
+        Verb::Scrub(options) => scrub::run(global, options),
+        Verb::Compact(options) => compact::run(global, options),
+        Verb::Snapshot(options) => snapshot::run(global, options),
+        Verb::Restore(options) => restore::run(global, options),
+        Verb::Migrate(options) => migrate::run(global, options),
         Verb::Destroy(options) => destroy::run(global, options),
         Verb::Region(verb) => region::run(global, verb),
         Verb::Demo(options) => demo::run(global, options),

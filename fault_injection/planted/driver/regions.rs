@@ -117,33 +117,34 @@ pub fn changed(probe: &mut Probe) {
 /// Chunks, lengths and sums of regions that are written to.
 fn written(probe: &mut Probe) {
     const WORD: [u8; 8] = [0xAB; 8];
+    const LONG: usize = 17 << 10;
     let id = |r: &On, name: &str| r.by_name(name).expect("there");
     let checked = RegionOptions {
         checked: true,
         ..named("checked")
     };
-    let changes: [&dyn Fn(&On); 11] = [
+    grown(probe);
+    let changes: [&dyn Fn(&On); 9] = [
         &|r| {
-            r.create(600, &named("plain")).expect("space");
+            r.create(5000, &named("plain")).expect("space");
         },
         &|r| r.write(id(r, "plain"), 256, &WORD).expect("inside"),
         &|r| r.write_atomic(id(r, "plain"), 0, &[6; 600]).expect("inside"),
         &|r| r.write(id(r, "plain"), 64, &WORD).expect("inside"),
-        &|r| r.resize(id(r, "plain"), 100).expect("shorter"),
-        &|r| r.resize(id(r, "plain"), 500).expect("space"),
         &|r| r.destroy(id(r, "plain")).expect("there"),
-        // where the log holds bytes of the region before it
+        // in the place of which the log holds bytes
         &|r| {
-            r.create(600, &named("again")).expect("space");
+            r.create(5000, &named("again")).expect("space");
         },
         &|r| r.write(id(r, "again"), 128, &WORD).expect("inside"),
         &|r| {
-            r.create_with(&[1; 300], &checked).expect("space");
+            r.create_with(&[1; LONG], &checked).expect("space");
         },
+        // too long for the log; one word of it is new
         &|r| {
-            let id = id(r, "checked");
-            r.write_volatile(id, 40, &WORD).expect("inside");
-            r.persist(id, 40, 8).expect("inside");
+            let mut bytes = [1; LONG];
+            bytes[4096..4104].copy_from_slice(&WORD);
+            r.write(id(r, "checked"), 0, &bytes).expect("inside");
         },
     ];
     let (recording, states) = recorded(128 << 10, &changes);
@@ -154,6 +155,18 @@ fn written(probe: &mut Probe) {
     probe.explore(&explorer, &recording, see, |point, seen| {
         judge(&states, point, seen)
     });
+}
+
+/// What a region gets when it grows is zero, whatever it had there before.
+fn grown(probe: &mut Probe) {
+    let regions = new(CrashMedia::new(ByteLen::new(64 << 10)));
+    let id = regions.put("grown", &[6; 500]).expect("space");
+    regions.resize(id, 100).expect("shorter");
+    regions.resize(id, 500).expect("space");
+    let bytes = regions.read_all(id).expect("there");
+    if bytes[..100] != [6; 100] || bytes[100..] != [0; 400] {
+        probe.report("without a crash", "new bytes of a region do not read zero");
+    }
 }
 
 /// The state after every acknowledged change, or with the one in flight on top.

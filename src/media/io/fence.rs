@@ -3,7 +3,8 @@
 //! Invariants
 //! Q1  a round writes every line that a fence queued before it had flushed, and then syncs once; with nothing to
 //!     write it asks nothing of the operating system, since whoever cleaned those lines has synced them.
-//! Q2  nothing past the end of the file is written, and a file that somebody cut is not made longer again.
+//! Q2  nothing past the end of the file is written, and a file that somebody cut is not made longer again. Where the
+//!     end is, is asked after a frame's lines were taken: a line of a part that is new by then is not cut off.
 
 use std::vec::Vec;
 
@@ -20,8 +21,7 @@ const GATHER_MAX: usize = 1 << 20;
 
 /// Bytes that follow one another in the file, on their way to it.
 struct Gather<'f, F> {
-    file: &'f F,
-    len: u64,
+    media: &'f IoMedia<F>,
     at: u64,
     bytes: Vec<u8>,
     wrote: bool,
@@ -45,8 +45,7 @@ impl<F: FileIo> IoMedia<F> {
         // Acquire pairs with the release in `grow_to`.
         let len = self.len.load(Ordering::Acquire);
         let mut gather = Gather {
-            file: &self.file,
-            len,
+            media: self,
             at: 0,
             bytes: Vec::new(),
             wrote: false,
@@ -71,10 +70,22 @@ impl<F: FileIo> IoMedia<F> {
         let _held = self.space.hold();
         // Acquire pairs with the release below.
         let old = ByteLen::new(self.len.load(Ordering::Acquire));
+        let Some(group) = &self.sync else {
+            return match len == old {
+                true => Ok(()),
+                false => Err(SpaceError::Unsupported),
+            };
+        };
+        let sync_length = || {
+            self.file.sync_all().map_err(|errno| {
+                group.poison(errno); // the failed sync may have been about anybody's bytes
+                space_error(errno)
+            })
+        };
         if len == old {
-            return Ok(());
+            // A killed process may have left a length that no sync has seen.
+            return sync_length();
         }
-        let group = self.sync.as_ref().ok_or(SpaceError::Unsupported)?;
         if len < old || len > self.capacity {
             return Err(SpaceError::Unsupported);
         }
@@ -84,10 +95,7 @@ impl<F: FileIo> IoMedia<F> {
             // Best effort: a file that is too long does no harm.
             self.file.set_len(old).ok();
         })?;
-        self.file.sync_all().map_err(|errno| {
-            group.poison(errno); // the failed sync may have been about anybody's bytes
-            space_error(errno)
-        })?;
+        sync_length()?;
         self.space.forget_end(old);
         self.len.store(len.get(), Ordering::Release); // Release: who sees the length may touch the bytes
         Ok(())
@@ -105,9 +113,12 @@ impl<F: FileIo> IoMedia<F> {
 impl<F: FileIo> Gather<'_, F> {
     /// Adds the flushed lines of the frame that begins at `base`, writing out what does not join them.
     fn add_frame(&mut self, base: u64, frame: &Frame) -> Result<(), Errno> {
-        for (within, run) in frame.take_runs() {
+        let runs = frame.take_runs();
+        // Acquire, after the lines were taken: who flushed them knew of the part that they lie in.
+        let len = self.media.len.load(Ordering::Acquire);
+        for (within, run) in runs {
             let at = base + within;
-            let run = run.min(self.len.saturating_sub(at)); // keeps Q2
+            let run = run.min(len.saturating_sub(at)); // keeps Q2
             let joins = self.at + self.bytes.len() as u64 == at;
             if !joins || self.bytes.len() + run as usize > GATHER_MAX {
                 self.write()?;
@@ -125,7 +136,9 @@ impl<F: FileIo> Gather<'_, F> {
             return Ok(());
         }
         self.wrote = true;
-        self.file.write_at(ByteOffset::new(self.at), &self.bytes)?;
+        self.media
+            .file
+            .write_at(ByteOffset::new(self.at), &self.bytes)?;
         self.bytes.clear();
         Ok(())
     }

@@ -46,7 +46,7 @@ impl<M: Media> Tx<'_, M> {
     }
 
     /// keeps I9: non-temporal stores to a block that is about to be free again must not land later
-    fn settle_fresh(&mut self) {
+    pub(in super::super) fn settle_fresh(&mut self) {
         if let Some(fresh) = self.fresh.take() {
             let _poisoned = self.manager.settle(fresh);
         }

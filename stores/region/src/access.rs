@@ -189,7 +189,7 @@ impl<M: Media> Regions<M> {
     /// change.
     pub fn list(&self) -> Result<Vec<RegionInfo>, RegionError<M::SyncError>> {
         self.in_service()?;
-        let _still = self.lock_index();
+        let _still = self.lock_all();
         let mut list = Vec::new();
         self.for_each_live(|slot, found, tail| {
             list.push(self.info_of(slot, found, tail)?);

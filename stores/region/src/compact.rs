@@ -96,7 +96,11 @@ impl<M: Media> Regions<M> {
                     if new_capacity > capacity || (new_capacity == capacity && new_at > at) {
                         return Ok(Moved::No);
                     }
-                    draft.move_to(tx, block, len)?;
+                    match draft.move_to(tx, block, len) {
+                        // Nor for its map, or the device has none for its bytes.
+                        Err(RegionError::NoSpace { .. }) => return Ok(Moved::No),
+                        outcome => outcome?,
+                    }
                 }
             }
             let new_capacity = draft.found.entry.block().1;

@@ -25,8 +25,9 @@
 //! R8  bytes of a chunk that is not the region's own, and those behind its length, mean nothing: reads answer zeros
 //!     for the first and never reach the second, and growth zeroes them before it covers them.
 //!
-//! Locks are taken in one order: lane, index, slots, then what the log takes for itself. Whoever holds a slot waits for
-//! no lane and for no index; whoever holds several holds the index too. So nobody waits in a circle: the last of a row
+//! Locks are taken in one order: lane, index, moves, slots, then what the log takes for itself. Whoever holds a slot
+//! waits for no lane, no index and no moves; whoever holds several holds the index too. A block moves under the index
+//! or under shared moves, so that whoever has both for himself can follow every place. So nobody waits in a circle: the last of a row
 //! of waiters waits for a fence alone.
 //!
 //! Crash: at every point each region is there with its name and all of its first bytes, or it is not there.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::engine::Engine;
 use everline::layout::{REGION_CHECKED, REGION_GROWABLE};
@@ -56,6 +56,8 @@ pub struct Regions<M: Media> {
     namespace: u32,
     /// Held by whoever changes the directory, until its commit has returned (R5).
     index: Mutex<Index>,
+    /// Shared by whoever moves a block and does not hold the index; exclusive while all that entries lead to is followed.
+    moves: RwLock<()>,
     /// What is volatile of each slot, its lock among it (R5).
     slots: Slots,
     service: Service,
@@ -86,6 +88,7 @@ impl<M: Media> Regions<M> {
             engine,
             namespace,
             index: Mutex::default(),
+            moves: RwLock::default(),
             slots: Slots::new(),
             service: Service::default(),
             counters: Counters::default(),
@@ -146,6 +149,18 @@ impl<M: Media> Regions<M> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The directory, and every place that it leads to, stay as they are.
+    pub(crate) fn lock_all(&self) -> (RwLockWriteGuard<'_, ()>, MutexGuard<'_, Index>) {
+        let index = self.lock_index();
+        let moves = self.moves.write().unwrap_or_else(PoisonError::into_inner);
+        (moves, index)
+    }
+
+    /// Blocks may move without the index (R5); taken between lane and slot.
+    pub(crate) fn lock_moves(&self) -> RwLockReadGuard<'_, ()> {
+        self.moves.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn slots(&self) -> &Slots {
         &self.slots
     }
@@ -200,7 +215,9 @@ impl<M: Media> Regions<M> {
                 return Ok(Inside { slot, state });
             }
         }
-        self.enter_anew(id)
+        // Where zeros stand in for an entry, that is the reason, and not the identifier.
+        let entered = self.enter_anew(id);
+        entered.map_err(|error| self.intact().err().unwrap_or(error))
     }
 
     #[cold]

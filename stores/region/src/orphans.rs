@@ -39,7 +39,7 @@ impl<M: Media> Regions<M> {
     ///
     /// Cost: as of [`Regions::check`], no wait; changes of the directory wait.
     pub fn orphans(&self, tracer: Option<Tracer<'_>>) -> OrphanReport {
-        let _still = self.lock_index();
+        let _still = self.lock_all();
         self.find_orphans(tracer)
     }
 
@@ -83,9 +83,9 @@ impl<M: Media> Regions<M> {
     ) -> Result<OrphanReport, RegionError<M::SyncError>> {
         let mut freed = OrphanReport::default();
         loop {
-            // Nobody frees an orphan under us, or links it: whoever does holds the directory.
-            let mut tx = self.engine().begin()?;
-            let _still = self.lock_index();
+            // Nobody frees an orphan under us, or links it, a block on its way to its region included.
+            let mut tx = self.begin()?;
+            let _still = self.lock_all();
             let found = self.find_orphans(tracer.as_mut().map(|tracer| &mut **tracer as _));
             if !found.certain {
                 let what =

@@ -46,10 +46,10 @@ impl<M: Media> Batch<'_, M> {
             let old_len = draft.len();
             // What the record holds of the present block would come over bytes that go straight there.
             let logged = changes.logged.contains(&parts.slot);
-            if new_len > draft.capacity() || (logged && new_len > 0) {
-                let room = new_len.max(old_len);
+            let room = new_len.max(old_len);
+            let moves = new_len > draft.capacity() || (logged && room > 0);
+            if moves {
                 draft.relocate(tx, room, room, old_len)?;
-                changes.logged.retain(|slot| *slot != parts.slot);
             }
             if new_len < old_len {
                 draft.cut(tx, id, new_len)?;
@@ -63,7 +63,11 @@ impl<M: Media> Batch<'_, M> {
                     draft.seal(tx, fresh.into_iter())?;
                 }
             }
-            draft.stage(tx)
+            draft.stage(tx)?;
+            if moves {
+                changes.forget_logged(parts.slot);
+            }
+            Ok(())
         })
     }
 
@@ -89,11 +93,11 @@ impl<M: Media> Batch<'_, M> {
             let mut draft = Draft::new(parts.slot, found, chunks);
             let (segment, end) = (Segment { at, bytes }, at + bytes.len() as u64);
             let (len, new_len) = (draft.len(), draft.len().max(end));
-            if end > draft.capacity() {
+            let moves = end > draft.capacity();
+            if moves {
                 regions.refuse_views(parts.slot, &found)?;
                 let want = end.max(draft.capacity().saturating_mul(2));
                 draft.relocate(tx, want, end, len)?;
-                changes.logged.retain(|slot| *slot != parts.slot);
             }
             let fresh = draft.fresh(tx, [segment.range()].into_iter(), new_len)?;
             if draft.is_checked() {
@@ -103,12 +107,16 @@ impl<M: Media> Batch<'_, M> {
             if draft.is_checked() {
                 draft.seal(tx, [segment.range()].into_iter().chain(fresh))?;
             }
+            draft.stage(tx)?;
+            if moves {
+                changes.forget_logged(parts.slot);
+            }
             if draft.logged {
                 changes.logged.push(parts.slot);
             }
             changes.tally.write(bytes.len() as u64);
             changes.tally.atomic_writes += 1;
-            draft.stage(tx)
+            Ok(())
         })
     }
 

@@ -169,7 +169,9 @@ impl<M: Media> Regions<M> {
                 return Err(RegionError::Damaged { id, at, len });
             }
         }
-        self.read_inside(&inside, at, into)
+        self.read_inside(&inside, at, into)?;
+        self.counters.read(into.len() as u64);
+        Ok(())
     }
 }
 

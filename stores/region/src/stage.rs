@@ -105,6 +105,12 @@ impl<'r> Changes<'r> {
         }
     }
 
+    /// The region in `slot` has moved away from what the record has bytes for. Called once nothing can fail any more,
+    /// since a member that fails has moved nothing.
+    pub fn forget_logged(&mut self, slot: u32) {
+        self.logged.retain(|logged| *logged != slot);
+    }
+
     pub fn roll_back(&mut self, to: usize) {
         if let Some(index) = &mut self.index {
             index.roll_back(self.steps.drain(to..));

@@ -7,6 +7,9 @@ use crate::{RegionError, RegionId, Regions};
 
 impl<M: Media> Regions<M> {
     /// Stores a plain value at `at`: as [`Regions::write`] of its bytes.
+    ///
+    /// Give a struct `repr(C)`: without it a compiler may lay its fields out in any order, and what one program has
+    /// stored means something else to the next.
     pub fn store<T: Value>(
         &self,
         id: RegionId,

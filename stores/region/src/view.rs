@@ -7,7 +7,7 @@ use crate::chunks::Grid;
 use crate::open::Inside;
 use crate::segments::Limit;
 use crate::slots::Slot;
-use crate::{RegionError, RegionId, Regions};
+use crate::{RegionError, RegionId, Regions, WriteMode};
 
 /// Bytes that are compared or handed on at once.
 const PIECE: usize = 4096;
@@ -106,7 +106,9 @@ impl<M: Media> RegionView<'_, M> {
     /// Copies bytes out. Errors: [`RegionError::OutOfBounds`].
     pub fn read(&self, at: u64, into: &mut [u8]) -> Result<(), RegionError<M::SyncError>> {
         let home = self.home(at, into.len() as u64)?;
-        Ok(self.regions.engine().read(home.start(), into)?)
+        self.regions.engine().read(home.start(), into)?;
+        self.regions.counters.read(into.len() as u64);
+        self.regions.intact()
     }
 
     /// One byte. Errors: [`RegionError::OutOfBounds`].
@@ -176,7 +178,10 @@ impl<M: Media> RegionView<'_, M> {
         if self.checked {
             return self.regions.write_volatile(self.id, at, bytes);
         }
-        Ok(self.regions.engine().write_volatile(home.start(), bytes)?)
+        self.regions.engine().write_volatile(home.start(), bytes)?;
+        let counters = &self.regions.counters;
+        counters.write(bytes.len() as u64, WriteMode::Volatile);
+        Ok(())
     }
 
     /// Makes `len` bytes from `at` on durable as they are. As [`Regions::persist`].

@@ -20,8 +20,10 @@ use everline::layout::REGION_GROWABLE;
 use everline::units::ByteOffset;
 use std::ops::Range;
 
-/// Bytes that an atomic write always puts through the log: below it a copy of anything costs its second wait for
-/// nothing (row `region/write_atomic` of the benchmarks: the waits meet at 4 to 8 KiB).
+/// Bytes that an atomic write always puts through the log. There each line is stored twice, at 2-3 ns; a copy of a
+/// region up to twice as long stores as many lines once and waits 160 ns longer, which is what 64 lines cost (measured as
+/// for [`everline::tx::UNDO_BYTES_IN_RECORD`]), and it allocates and frees. Rows `region/write_atomic/64B` and `/4KiB` of
+/// the benchmarks are on the log's side.
 const ATOMIC_LOG_BYTES: u64 = 8 << 10;
 
 /// A write that needs a transaction.
@@ -191,13 +193,15 @@ impl<M: Media> Regions<M> {
         &self,
         write: &Write<'_>,
     ) -> Result<(), RegionError<M::SyncError>> {
-        let mut by_copy = false;
+        let mut needs = Needs::default();
         loop {
             let tx = self.begin()?;
+            let _moves = needs.moves.then(|| self.lock_moves());
             let held = self.hold(write.id)?;
-            match self.try_write(tx, held, write, by_copy) {
-                Err(RegionError::Tx(TxError::LogFull { .. })) if !by_copy => by_copy = true,
+            match self.try_write(tx, held, write, needs) {
+                Err(RegionError::Tx(TxError::LogFull { .. })) if !needs.copy => needs.copy = true,
                 Ok(Step::Again) => {}
+                Ok(Step::Move) => needs.moves = true,
                 outcome => return outcome.map(|_stored| ()),
             }
         }
@@ -208,7 +212,7 @@ impl<M: Media> Regions<M> {
         mut tx: Tx<'_, M>,
         held: Held<'_>,
         write: &Write<'_>,
-        by_copy: bool,
+        needs: Needs,
     ) -> Result<Step, RegionError<M::SyncError>> {
         let Write { id, segments, .. } = *write;
         let live = held.live();
@@ -236,7 +240,9 @@ impl<M: Media> Regions<M> {
             }
             return Ok(step);
         }
-        self.stage_write(&mut tx, &held, &mut draft, write, by_copy)?;
+        if self.stage_write(&mut tx, &held, &mut draft, write, needs)? == Step::Move {
+            return Ok(Step::Move);
+        }
         draft.stage(&mut tx)?;
         match self.finish(tx, &held, &mut draft) {
             Ok(_) => held.set(Some((draft.found, draft.chunks))),
@@ -248,15 +254,15 @@ impl<M: Media> Regions<M> {
         Ok(Step::Store)
     }
 
-    /// Stages room, bytes and sums of a write.
+    /// Stages room, bytes and sums of a write, or nothing where it may not move the block and must.
     fn stage_write(
         &self,
         tx: &mut Tx<'_, M>,
         held: &Held<'_>,
         draft: &mut Draft,
         write: &Write<'_>,
-        by_copy: bool,
-    ) -> Result<(), RegionError<M::SyncError>> {
+        needs: Needs,
+    ) -> Result<Step, RegionError<M::SyncError>> {
         let segments = write.segments;
         let ends = segments.iter().map(|segment| segment.range().end);
         let end = ends.max().unwrap_or(0);
@@ -275,8 +281,11 @@ impl<M: Media> Regions<M> {
             },
         };
         let grows = end > draft.capacity();
-        if grows || (draft.len() > 0 && atomic && (cheaper || by_copy)) {
+        if grows || (draft.len() > 0 && atomic && (cheaper || needs.copy)) {
             self.refuse_views(draft.slot, &draft.found)?;
+            if !needs.moves {
+                return Ok(Step::Move);
+            }
             let want = match grows {
                 true => end.max(draft.capacity().saturating_mul(2)),
                 false => new_len,
@@ -296,7 +305,7 @@ impl<M: Media> Regions<M> {
             let stored = segments.iter().map(Segment::range);
             draft.seal(tx, stored.chain(fresh.iter().cloned()))?;
         }
-        Ok(())
+        Ok(Step::Store)
     }
 
     /// Commits, and notes what the log holds of the region.
@@ -321,4 +330,15 @@ pub(crate) enum Step {
     Store,
     /// Another transaction, which takes its lane first (R5).
     Again,
+    /// The same, with leave to move the block.
+    Move,
+}
+
+/// What an attempt at a write has found to need.
+#[derive(Clone, Copy, Debug, Default)]
+struct Needs {
+    /// A copy of the region, since the log has no room.
+    copy: bool,
+    /// Leave to move the block.
+    moves: bool,
 }

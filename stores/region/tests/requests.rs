@@ -1078,3 +1078,32 @@ fn c6_what_touches_everything_runs_alone() {
         assert_eq!(request.into_output(), Some(Ok(true)));
     }
 }
+
+/// An answer that panics when it is dropped.
+#[derive(Default)]
+struct Touchy(bool);
+
+impl Drop for Touchy {
+    fn drop(&mut self) {
+        if std::mem::take(&mut self.0) {
+            panic!("a panic on purpose")
+        }
+    }
+}
+
+#[test]
+fn c4_an_answer_that_nobody_wants_and_that_panics_ends_no_worker() {
+    let requests = on_ram(4 * MIB, config(1, 8, 0));
+    let (dropped, told) = mpsc::channel();
+    let request = requests.issue(Operation::new(Touch::Nothing, move |_| {
+        told.recv().expect("told");
+        (On::Ok(()), Touchy(true))
+    }));
+    drop(request);
+    dropped.send(()).expect("it waits");
+    let next = requests.create(100, &UNNAMED);
+    assert!(
+        next.timeout(Duration::from_secs(20)).is_ready(),
+        "the worker is gone"
+    );
+}

@@ -73,18 +73,35 @@ fn e2_fragmentation_rises_with_holes_and_falls_when_they_meet() {
 
 #[test]
 fn e4_a_pool_of_16_mib_holds_what_is_promised() {
-    for len in [64 << 10, 100_000, 200_000, MIB] {
-        let target = memory(16 * MIB);
+    let size = 16 * MIB;
+    for len in [4 << 10, 64 << 10, 128 << 10, MIB] {
+        let target = memory(size);
         let payload = fill(&target, len).len() as u64 * len;
-        let room = space(&target).size_bytes - payload;
-        assert!(
-            payload >= payload_min(16 * MIB) || len > 64 << 10,
-            "{len}: {payload}, {room} left"
-        );
         println!("16 MiB hold {payload} bytes in regions of {len}");
+        assert!(payload >= payload_min(size), "{len}: {payload}");
+        assert_eq!(space(&target).size_bytes, size);
     }
-    assert!(payload_min(16 * MIB) >= 12 * MIB);
-    assert_eq!(payload_min(10 << 30), 8 << 30);
+    assert!(payload_min(size) >= 12 * MIB);
+}
+
+#[test]
+fn e4_eight_gib_of_payload_fit_into_a_sparse_pool_of_ten() {
+    const GIB: u64 = 1 << 30;
+    let size = 10 * GIB;
+    assert_eq!(payload_min(size), 8 * GIB);
+    for len in [GIB, 64 * MIB] {
+        let target = memory(size);
+        let ids = fill(&target, len);
+        let payload = ids.len() as u64 * len;
+        println!("10 GiB hold {payload} bytes in regions of {len}");
+        assert!(payload >= payload_min(size), "{len}: {payload}");
+        for id in [ids[0], ids[ids.len() - 1]] {
+            target.write(id, len - 4, b"last").expect("inside");
+        }
+        let mut last = [0; 4];
+        target.read(ids[0], len - 4, &mut last).expect("inside");
+        assert_eq!(&last, b"last");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use everline::engine::{
 };
 use everline::media::Ram;
 use everline::media::file::{FileError, FileMedia, FileOptions};
-use everline::media::io::{Disk, LocalDisk};
+use everline::media::io::{Access, Disk, LocalDisk, LocalFile, NewLocalFile};
 use everline::media::preserve::Preserved;
 use everline::units::ByteLen;
 use everline_crash::files::{CrashDisk, FileSystem};
@@ -20,7 +20,8 @@ use everline_region::transfer::{
     copy_regions, migrate, note_path, open_pool, restore, unattended,
 };
 use everline_region::{
-    ConfigError, CopyError, RegionError, RegionId, RegionOptions, Regions, Retirement,
+    ConfigError, CopyError, RegionError, RegionId, RegionOptions, Regions, Retirement, Target,
+    TargetConfig, TargetError,
 };
 use tools::disks::*;
 use tools::*;
@@ -665,7 +666,9 @@ fn d13_a_pool_moves_after_whatever_was_done_with_it_and_no_lock_is_left() {
         fn(&Regions<Preserved<everline::media::io::IoMedia<everline::media::io::LocalFile>>>);
     let mixes: [Mix; 6] = [
         |_| {},
-        |regions| drop(regions.create(100, &UNNAMED).expect("room")),
+        |regions| {
+            regions.create(100, &UNNAMED).expect("room");
+        },
         |regions| {
             let id = regions.create(100, &named("a")).expect("room");
             regions.destroy(id).expect("there");
@@ -747,6 +750,146 @@ fn b28_identifiers_are_the_same_after_a_move_and_in_a_restored_snapshot() {
 }
 
 #[test]
+fn a_copy_has_the_space_that_its_source_had_behind_zeros_too() {
+    let large = disk_options(FileSystem::Posix).file_capacity(ByteLen::new(2 * MIB));
+    let disk = CrashDisk::new(large.files(8));
+    let (from, image, to) = (Path::new("/pool"), Path::new("/image"), Path::new("/to"));
+    let regions = pool(&disk, from, MIB);
+    let id = regions.create_with(&[0; 400_000], &UNNAMED).expect("room");
+    let report = regions
+        .snapshot(&disk, image, pieces(0), unattended)
+        .expect("room");
+    assert!(report.written < 400_000, "zeros are holes");
+    restore(&disk, image, to, &RestoreOptions::default(), unattended).expect("room");
+    disk.limit_space(ByteLen::ZERO);
+    for path in [image, to] {
+        let (copy, _) = open_pool(&disk, path).expect("a pool");
+        copy.write(id, 0, &pattern(400_000, 1))
+            .expect("its space is there");
+    }
+}
+
+#[test]
+fn d6_the_destination_has_the_configuration_of_the_source_but_for_what_is_said() {
+    let (_directory, root, _) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let config = TargetConfig {
+        lanes: Some(4),
+        ..TargetConfig::pmem(&from).with_size(MIB)
+    };
+    let target = Target::open(config).expect("room");
+    let id = target
+        .create_with(&pattern(196, 1), &named("kept"))
+        .expect("room");
+    let refused = |merge: serde_json::Value| {
+        let options = MigrateOptions {
+            merge_config: merge,
+            ..MigrateOptions::default()
+        };
+        let error = target.migrate(&to, &options, unattended).err();
+        error.expect("cannot be").to_string()
+    };
+    let error = refused(serde_json::json!({"read_onyl": true}));
+    assert!(error.contains("did you mean \"read_only\""), "{error}");
+    assert!(refused(serde_json::json!({"type": "memory"})).contains("has a file"));
+    assert!(refused(serde_json::json!({"workers": 0})).contains("workers"));
+    assert!(!to.exists());
+    assert_eq!(target.read_all(id), Ok(pattern(196, 1)));
+
+    let elsewhere = root.join("elsewhere");
+    let options = MigrateOptions {
+        merge_config: serde_json::json!({"type": "file", "path": elsewhere, "workers": 2}),
+        ..MigrateOptions::default()
+    };
+    let (moved, report) = target.migrate(&to, &options, unattended).expect("room");
+    assert_eq!(report.image.path, elsewhere);
+    assert!(!to.exists() && !from.exists());
+    let config = moved.config_json();
+    assert_eq!(config["type"], "file");
+    assert_eq!(config["config"]["path"], elsewhere.display().to_string());
+    assert_eq!(config["config"]["workers"], 2);
+    assert_eq!(config["config"]["lanes"], 4, "is the source's");
+    assert_eq!(moved.read_all(id), Ok(pattern(196, 1)));
+    let retired = RegionError::Retired {
+        why: Retirement::Moved,
+    };
+    assert_eq!(target.read_all(id), Err(retired));
+    drop(moved);
+    let again = Target::open(TargetConfig::try_from(config).expect("in force")).expect("there");
+    assert_eq!(again.read_all(id), Ok(pattern(196, 1)));
+}
+
+#[test]
+fn d2_a_target_that_is_kept_and_its_copy_are_two_targets_and_snapshots_are_taken_of_both() {
+    let (_directory, root, _) = local();
+    let target = Target::open(TargetConfig::pmem(root.join("from")).with_size(MIB)).expect("room");
+    let id = target
+        .create_with(&pattern(196, 1), &UNNAMED)
+        .expect("room");
+    let options = MigrateOptions {
+        remove_source: false,
+        ..MigrateOptions::default()
+    };
+    let (copy, report) = target
+        .migrate(&root.join("to"), &options, unattended)
+        .expect("room");
+    let new = report.renamed[0].1;
+    target.write(id, 0, b"source").expect("serves");
+    assert_eq!(copy.read_all(new), Ok(pattern(196, 1)));
+    for (target, name) in [(&target, "image of source"), (&copy, "image of copy")] {
+        let image = target
+            .snapshot_to(&root.join(name), pieces(0), unattended)
+            .expect("room");
+        check_image(&LocalDisk::default(), &image.path).expect("sound");
+    }
+}
+
+#[test]
+fn d9_a_target_whose_pool_was_moved_says_where_it_is() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let config = TargetConfig::pmem(&from);
+    drop(Target::open(config.clone().with_size(MIB)).expect("room"));
+    std::fs::copy(&from, &to).expect("room"); // as a cut between two steps of a move leaves it
+    let open = |config: &TargetConfig| Target::open(config.clone());
+    let id = open(&config)
+        .expect("no note")
+        .engine()
+        .pool()
+        .id()
+        .map(|byte| format!("{byte:02x}"));
+    let note = serde_json::json!({"destination": to, "pool_id": id.concat()});
+    std::fs::write(note_path(&from), note.to_string()).expect("room");
+    let migrated = TargetError::Image(ImageError::Migrated {
+        path: from.clone(),
+        to: to.clone(),
+    });
+    let file = TargetConfig {
+        kind: everline_region::TargetKind::File,
+        ..config.clone()
+    };
+    let reading = TargetConfig {
+        read_only: true,
+        ..config.clone()
+    };
+    for config in [&config, &file, &reading] {
+        assert_eq!(open(config).err(), Some(migrated.clone()));
+    }
+    let there = Target::open(TargetConfig::pmem(&to)).expect("the pool is here");
+    assert_eq!(
+        open(&config).err(),
+        Some(migrated),
+        "also while it is in use there"
+    );
+    drop(there);
+    disk.remove(&to).expect("there");
+    drop(open(&reading).expect("is here again"));
+    assert!(note_path(&from).exists(), "a reader changes nothing");
+    drop(open(&config).expect("is here again"));
+    assert!(!note_path(&from).exists());
+}
+
+#[test]
 fn a_pool_that_is_open_read_only_does_not_move() {
     let disk = posix();
     drop(pool(&disk, Path::new("/pool"), SMALL));
@@ -788,4 +931,187 @@ fn others_are_refused_while_a_pool_moves_and_served_again_when_that_fails() {
     );
     assert_eq!(cancelled, Err(ImageError::Cancelled { path: to }));
     assert_regions(&regions, &ids, 100);
+}
+
+/// The disk of this machine, with something done before a file is made and when one is to be removed.
+struct Hooked {
+    disk: LocalDisk,
+    on_create: Box<dyn Fn()>,
+    on_remove: Box<dyn Fn(&Path) -> Result<(), FileError>>,
+}
+
+impl Disk for Hooked {
+    type File = LocalFile;
+    type New = NewLocalFile;
+
+    fn locate(&self, path: &Path) -> Result<PathBuf, FileError> {
+        self.disk.locate(path)
+    }
+    fn create(&self, path: &Path) -> Result<NewLocalFile, FileError> {
+        (self.on_create)();
+        self.disk.create(path)
+    }
+    fn open(&self, path: &Path, access: Access) -> Result<LocalFile, FileError> {
+        self.disk.open(path, access)
+    }
+    fn exists(&self, path: &Path) -> Result<bool, FileError> {
+        self.disk.exists(path)
+    }
+    fn names_in(&self, path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, FileError> {
+        self.disk.names_in(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), FileError> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> Result<(), FileError> {
+        (self.on_remove)(path)?;
+        self.disk.remove(path)
+    }
+    fn make_directories(&self, path: &Path) -> Result<(), FileError> {
+        self.disk.make_directories(path)
+    }
+    fn sync_directory(&self, path: &Path) -> Result<(), FileError> {
+        self.disk.sync_directory(path)
+    }
+}
+
+#[test]
+fn a_pool_that_grows_while_a_snapshot_begins_is_copied_as_long_as_it_is() {
+    let (_directory, root, disk) = local();
+    let regions = std::sync::Arc::new(pool(&disk, &root.join("pool"), MIB));
+    let ids = put_regions(&regions, 3, 300);
+    let growing = std::sync::Arc::clone(&regions);
+    let hooked = Hooked {
+        disk,
+        on_create: Box::new(move || growing.engine().grow(2 * MIB).expect("room")),
+        on_remove: Box::new(|_| Ok(())),
+    };
+    let image = root.join("image");
+    let report = regions
+        .snapshot(&hooked, &image, pieces(0), unattended)
+        .expect("room");
+    assert_eq!(report.bytes, 2 * MIB);
+    let (copy, _) = open_pool(&LocalDisk::default(), &image).expect("a pool");
+    assert_eq!(copy.engine().pool().geometry().len(), 2 * MIB);
+    assert_regions(&copy, &ids, 300);
+}
+
+#[test]
+fn d3_a_file_that_takes_the_destination_during_the_move_stays_and_so_does_the_source() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let regions = pool(&disk, &from, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let intrude = |_: Progress| -> ControlFlow<()> {
+        std::fs::write(&to, b"somebody's").expect("room");
+        Continue(())
+    };
+    let options = MigrateOptions::default();
+    let refused = migrate(&regions, &from, &disk, &to, &options, intrude);
+    assert_eq!(refused, Err(taken(&to)));
+    assert_eq!(std::fs::read(&to).expect("is still there"), b"somebody's");
+    assert!(!note_path(&from).exists());
+    assert_regions(&regions, &ids, 100);
+}
+
+#[test]
+fn d9_nobody_opens_the_destination_before_the_source_is_gone() {
+    let (_directory, root, disk) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    let regions = pool(&disk, &from, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let (source, destination) = (from.clone(), to.clone());
+    let hooked = Hooked {
+        disk,
+        on_create: Box::new(|| ()),
+        on_remove: Box::new(move |path| {
+            if path != source {
+                return Ok(());
+            }
+            // Whoever got in here would lose what he writes when the move is taken back.
+            let opened = LocalDisk::default().open(&destination, Access::Write).err();
+            let path = destination.clone();
+            assert_eq!(opened, Some(FileError::Busy { path }));
+            Err(FileError::Permission {
+                operation: "remove",
+                path: source.clone(),
+                errno: everline::media::Errno(1),
+            })
+        }),
+    };
+    let options = MigrateOptions::default();
+    let refused = migrate(&regions, &from, &hooked, &to, &options, unattended);
+    assert!(
+        matches!(refused, Err(ImageError::File(FileError::Permission { .. }))),
+        "{refused:?}"
+    );
+    assert!(!to.exists() && !note_path(&from).exists());
+    assert_regions(&regions, &ids, 100);
+}
+
+#[test]
+fn d9_a_pool_that_comes_back_leaves_no_note_of_its_way_out() {
+    let (_directory, root, disk) = local();
+    let (here, there) = (root.join("here"), root.join("there"));
+    let regions = pool(&disk, &here, MIB);
+    let ids = put_regions(&regions, 3, 100);
+    let id = regions
+        .engine()
+        .pool()
+        .id()
+        .map(|byte| format!("{byte:02x}"));
+    // It was moved from `there`, and the process was killed before the note was removed.
+    let note = serde_json::json!({"destination": here, "pool_id": id.concat()});
+    std::fs::write(note_path(&there), note.to_string()).expect("room");
+    // A cut after the pool has its name there and before it has lost the one here: each note would name the other.
+    let (source, copy) = (here.clone(), root.join("source as it was"));
+    let kept = copy.clone();
+    let hooked = Hooked {
+        disk,
+        on_create: Box::new(|| ()),
+        on_remove: Box::new(move |path| {
+            if path == source {
+                std::fs::copy(&source, &kept).expect("room");
+                std::fs::copy(note_path(&source), note_path(&kept)).expect("is noted");
+            }
+            Ok(())
+        }),
+    };
+    let options = MigrateOptions::default();
+    migrate(&regions, &here, &hooked, &there, &options, unattended).expect("room");
+    drop(regions);
+    std::fs::rename(&copy, &here).expect("as the cut leaves it");
+    std::fs::rename(note_path(&copy), note_path(&here)).expect("as the cut leaves it");
+    let (regions, _) = open_pool(&LocalDisk::default(), &there).expect("the pool is there");
+    assert_regions(&regions, &ids, 100);
+}
+
+#[test]
+fn e12_a_target_whose_file_was_replaced_does_not_take_the_new_one_away() {
+    let (_directory, root, _) = local();
+    let (from, to) = (root.join("from"), root.join("to"));
+    for config in [TargetConfig::pmem(&from), TargetConfig::file(&from)] {
+        let config = config.with_size(MIB);
+        let target = Target::open(config.clone()).expect("room");
+        std::fs::remove_file(&from).expect("there");
+        let other = Target::open(config).expect("room");
+        let id = other.create_with(b"other's", &UNNAMED).expect("room");
+        let refused = target
+            .migrate(&to, &MigrateOptions::default(), unattended)
+            .err();
+        let path = from.clone();
+        assert_eq!(refused, Some(FileError::Unlinked { path }.into()));
+        assert!(!to.exists());
+        assert!(from.exists(), "the other's");
+        assert_eq!(other.read_all(id), Ok(b"other's".to_vec()));
+        other.close().expect("nothing happened to it");
+        std::fs::remove_file(&from).expect("there");
+    }
+}
+
+#[test]
+fn a_memory_target_larger_than_memory_is_an_error() {
+    let error = Target::open(TargetConfig::memory(200 << 40)).err();
+    let error = error.expect("nobody has so much").to_string();
+    assert!(error.contains("space"), "{error}");
 }

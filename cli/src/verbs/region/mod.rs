@@ -15,6 +15,8 @@ mod select;
 mod stat;
 mod write;
 
+pub use select::Selector;
+
 use clap::Subcommand;
 
 use crate::args::Global;
@@ -38,7 +40,7 @@ pub enum Verb {
     Persist(persist::Options),
     /// Make a region longer or shorter
     Resize(resize::Options),
-    /// Make a second region with the same bytes
+    /// Make a second region with the same bytes, here or in another pool
     Copy(copy::Options),
     /// Give a region another name
     Rename(rename::Options),

@@ -173,7 +173,7 @@ impl<M: Media> Regions<M> {
     /// Cost: reads the whole directory, all bitmaps and all checked regions, no wait; changes of the directory wait
     /// until it is done.
     pub fn check(&self, mut problem: impl FnMut(RegionProblem)) -> RegionCheck {
-        let _still = self.lock_index();
+        let _still = self.lock_all();
         let survey = survey(self.engine());
         let mut report = survey.report;
         for fault in &survey.faults {

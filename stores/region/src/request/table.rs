@@ -113,7 +113,7 @@ mod tests {
     fn entries_run_in_issue_order_where_they_meet_and_side_by_side_elsewhere() {
         let id = RegionId::from_bytes([1; 16]);
         let mut table = Table::new(4);
-        let mut put = |table: &mut Table<char>, touch, name| {
+        let put = |table: &mut Table<char>, touch, name| {
             let room = table.room().expect("there is room");
             table.put(room, touch, name, false)
         };

@@ -1,6 +1,7 @@
 //! Threads that do the work.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -111,7 +112,8 @@ impl<M: Media + Send + Sync + 'static> Pool<M> {
         for _ in 0..became_ready {
             self.ready.notify_one();
         }
-        runs.tell();
+        // What panics in an answer that nobody wants, or in whoever is woken, is not this thread's end.
+        drop(catch_unwind(AssertUnwindSafe(|| runs.tell())));
     }
 
     /// A worker's life: until nothing more will come and nothing is left.

@@ -10,6 +10,7 @@ use everline::tx::TxError;
 use serde_json::Value;
 
 use crate::RegionError;
+use crate::transfer::ImageError;
 
 /// What is wrong with a configuration. Nothing was opened or made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,6 +172,9 @@ pub enum TargetError {
         /// Why.
         error: RegionError<Errno>,
     },
+    /// A copy of the pool, or the pool being somewhere else.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The system gives no random numbers for the identity of a new pool.
     #[error("{place}: no random identity for a new pool ({reason}); is /dev/urandom readable?")]
     NoIdentity {

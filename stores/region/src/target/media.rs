@@ -65,6 +65,7 @@ impl Media for TargetMedia {
         write(at: ByteOffset, bytes: &[u8]);
         write_nt(at: ByteOffset, bytes: &[u8]);
         fill(range: ByteRange, byte: u8);
+        address(range: ByteRange) -> Option<*const u8>;
         flush(lines: LineRange);
         drain();
         back(range: ByteRange) -> Result<(), SpaceError>;

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `config.rs`, `fields.rs`, `transfer.rs`, `size.rs` | what can be configured, and how it is read |
 //! | `open.rs`, `report.rs`, `error.rs` | ways to a target, and how they went |
+//! | `moves.rs` | snapshots of it, and moving it |
 //! | `life.rs` | close, destroy, and whether the file is still what was opened |
 //! | `media.rs` | one medium for every kind |
 //! | `space.rs` | space in numbers, and alarms |
@@ -25,6 +26,7 @@ mod error;
 mod fields;
 mod life;
 mod media;
+mod moves;
 mod open;
 mod provider;
 mod report;

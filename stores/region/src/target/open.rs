@@ -30,6 +30,7 @@ use super::{
     ConfigError, Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport,
 };
 use crate::Regions;
+use crate::transfer::admit;
 
 impl Target {
     /// Opens the target that `config` describes, and makes it where the configuration says so.
@@ -186,12 +187,11 @@ fn make_in_memory(mut config: TargetConfig, begun: Instant) -> Result<Target, Ta
             error: error.into(),
         })?;
     let len = ByteLen::new(capacity.max(geometry.len()));
-    let ram = if config.assume_persistent {
-        Ram::assume_persistent(len)
-    } else {
-        Ram::new(len)
-    };
-    let media = TargetMedia::Memory(ram);
+    let ram = Ram::try_new(len, config.assume_persistent);
+    let media = TargetMedia::Memory(ram.map_err(|error| TargetError::Create {
+        place: place.to_owned(),
+        error: error.into(),
+    })?);
     if let Some(required) = config
         .require
         .filter(|required| media.durability().domain < *required)
@@ -292,6 +292,14 @@ fn assemble(
         read_only: config.read_only,
         expected_len: config.size,
     };
+    if let Some(path) = path.as_ref().filter(|_| !created) {
+        // Where the pool went was somebody's choice; here it only matters whether it is there.
+        let disk = LocalDisk::new(&FileOptions {
+            allow_foreign_fs: true,
+            ..FileOptions::default()
+        });
+        admit(&disk, path, &media, !config.read_only)?;
+    }
     let recovery = Instant::now();
     let opened = Engine::open(Preserved::new(media), &options);
     let (engine, opened) = opened.map_err(|error| TargetError::open(&name, error))?;

@@ -1,7 +1,7 @@
 //! A pool's file that nobody can find yet.
 //!
 //! ```text
-//! create ─▶ put, put, put, … ─▶ verify: every chunk is read again and compared ─▶ publish: sync, name, sync
+//! create ─▶ put, put, put, … ─▶ verify: every chunk is read again and compared ─▶ publish: space, sync, name, sync
 //! ```
 //! Chunks of 64 KiB that are all zeros are not written: the file has holes there.
 //!
@@ -20,6 +20,7 @@ use everline::media::preserve::{CHUNK, Sink};
 use everline::media::{Media, SpaceError};
 use everline::units::{ByteLen, ByteOffset};
 
+use super::secure::secure;
 use super::{ImageError, TransferOptions};
 
 /// What is being done.
@@ -223,24 +224,26 @@ impl<D: Disk> Verified<D> {
         self.image.with_file(work)
     }
 
-    /// Makes it durable, then its name. Errors: a taken name unless `over`, a failed sync; nothing is there then.
-    pub fn publish(self, disk: &D, over: bool) -> Result<ImageReport, ImageError> {
+    /// Takes the space that the pool counts on, makes it durable, then its name.
+    ///
+    /// Answers the open file too: nobody else opens it before that is dropped.
+    ///
+    /// Errors: no space, a taken name unless `over`, a failed sync; nothing is there then.
+    pub fn publish(self, disk: &D, over: bool) -> Result<(ImageReport, D::File), ImageError> {
+        self.with_file(|file| secure(file, &self.image.path))?;
         let image = self.image;
         let new = image.new.write().map(|mut new| new.take());
         let new = new.unwrap_or_else(|broken| broken.into_inner().take());
-        drop(publish(
-            disk,
-            new.expect("has no name yet"),
-            &image.path,
-            over,
-        )?);
-        Ok(ImageReport {
+        let new = new.expect("has no name yet");
+        let file = publish(disk, new, &image.path, over)?;
+        let report = ImageReport {
             path: image.path,
             bytes: image.len,
             written: self.written,
             checksum: self.checksum,
             elapsed: image.begun.elapsed(),
-        })
+        };
+        Ok((report, file))
     }
 }
 

@@ -10,10 +10,11 @@
 //! | note removed | at the destination |
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use everline::engine::Identity;
 use everline::media::Media;
+use everline::media::file::FileError;
 use everline::media::io::Disk;
 
 use super::adopt::{Renamed, adopt};
@@ -99,7 +100,7 @@ fn keep_source<M: Media, D: Disk>(
         check_file(file, path)?;
         Ok::<_, ImageError>(renamed)
     })?;
-    let image = image.publish(disk, false)?;
+    let (image, _) = image.publish(disk, false)?;
     Ok(Migration { image, renamed })
 }
 
@@ -116,33 +117,55 @@ impl<D: Disk> Step<'_, D> {
         image: Verified<D>,
         moving: Moving<'_>,
     ) -> Result<ImageReport, ImageError> {
+        note::forget(self.disk, &self.note.destination)?;
         if let Err(error) = note::write(self.disk, self.source, &self.note) {
             note::remove(self.disk, self.source).ok(); // best effort: without a destination it says nothing
             return Err(error);
         }
-        let report = match image.publish(self.disk, false) {
-            Ok(report) => report,
-            Err(error) => return Err(self.take_back(moving, error)),
+        // Held until the source is gone: who opened the copy before that would lose his writes with it.
+        let (report, file) = match image.publish(self.disk, false) {
+            Ok(published) => published,
+            Err(error) => return Err(self.withdraw(moving, error)),
         };
         if let Err(error) = self.disk.remove(self.source) {
-            return Err(self.take_back(moving, error.into()));
+            let gone = self.disk.remove(&self.note.destination);
+            return Err(self.take_back(moving, error.into(), gone.map_err(ImageError::from)));
         }
+        drop(file);
         moving.over();
         self.disk.sync_directory(parent(self.source))?;
         note::remove(self.disk, self.source)?;
         Ok(report)
     }
 
+    /// After a copy that was not published: what is at the destination now is somebody else's, unless it is this pool.
+    fn withdraw(&self, moving: Moving<'_>, error: ImageError) -> ImageError {
+        let Note {
+            destination,
+            pool_id,
+        } = &self.note;
+        let gone = match &error {
+            ImageError::File(FileError::AlreadyExists { .. }) => Ok(()),
+            _ => match note::pool_at(self.disk, destination) {
+                Ok(Some(found)) if found == *pool_id => {
+                    self.disk.remove(destination).map_err(ImageError::from)
+                }
+                found => found.map(|_| ()),
+            },
+        };
+        self.take_back(moving, error, gone)
+    }
+
     /// Makes the source the pool again; where it cannot be known that the destination is gone, the note stays and the
     /// source serves no more (D3).
-    fn take_back(&self, moving: Moving<'_>, error: ImageError) -> ImageError {
-        let path: &PathBuf = &self.note.destination;
-        let gone = match self.disk.exists(path) {
-            Ok(true) => self.disk.remove(path),
-            Ok(false) => Ok(()),
-            Err(error) => Err(error),
-        };
-        let gone = gone.and_then(|()| self.disk.sync_directory(parent(path)));
+    fn take_back(
+        &self,
+        moving: Moving<'_>,
+        error: ImageError,
+        gone: Result<(), ImageError>,
+    ) -> ImageError {
+        let directory = parent(&self.note.destination);
+        let gone = gone.and_then(|()| Ok(self.disk.sync_directory(directory)?));
         if gone.is_err() {
             moving.over();
             return error;

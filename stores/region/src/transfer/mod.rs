@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `image.rs` | a pool's file that nobody can find yet: written in pieces, verified, named |
 //! | `snapshot.rs`, `restore.rs`, `migrate.rs`, `regions.rs` | the four ways |
+//! | `secure.rs` | space behind the copy where the source had some |
 //! | `adopt.rs` | an identity of its own, for a copy whose source stays |
 //! | `note.rs`, `open.rs` | the note that says which of two copies is the pool, and opening with respect to it |
 //! | `options.rs`, `error.rs` | what can be chosen, and what can go wrong |
@@ -35,6 +36,7 @@ mod open;
 mod options;
 mod regions;
 mod restore;
+mod secure;
 mod snapshot;
 
 pub use adopt::Renamed;

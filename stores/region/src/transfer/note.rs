@@ -41,12 +41,17 @@ pub fn note_path(source: &Path) -> PathBuf {
     source.with_file_name(name)
 }
 
-/// Whether the pool on `media`, which was found at `path`, may serve from there; removes a note that is out of date.
-/// For whoever opens a pool's file, after it is locked and before it is recovered.
+/// Whether the pool on `media`, which was found at `path`, may serve from there. Whoever `writes` removes a note that is
+/// out of date. For whoever opens a pool's file, after it is locked and before it is recovered.
 ///
 /// Errors: [`ImageError::Migrated`], [`ImageError::Note`]. Cost: one lookup where there is no note. Crash: the note is
 /// there or not, and leads to the same answer.
-pub fn admit<D: Disk>(disk: &D, path: &Path, media: &impl Media) -> Result<(), ImageError> {
+pub fn admit<D: Disk>(
+    disk: &D,
+    path: &Path,
+    media: &impl Media,
+    writes: bool,
+) -> Result<(), ImageError> {
     let Some(note) = read(disk, path)? else {
         return Ok(());
     };
@@ -58,6 +63,9 @@ pub fn admit<D: Disk>(disk: &D, path: &Path, media: &impl Media) -> Result<(), I
             path: path.to_path_buf(),
             to: note.destination,
         });
+    }
+    if !writes {
+        return Ok(());
     }
     believe_absence(disk, &note.destination)?;
     remove(disk, path)
@@ -86,19 +94,42 @@ fn pool_on(media: &impl Media) -> Option<PoolId> {
 
 /// Whether the pool `pool_id` is at `path`.
 fn is_at<D: Disk>(disk: &D, path: &Path, pool_id: &PoolId) -> Result<bool, ImageError> {
-    match disk.open(path, Access::Read) {
-        Ok(file) => {
-            let media = IoMedia::private(&file)
-                .map_err(|errno| ImageError::errno("look up", path, errno))?;
-            Ok(pool_on(&media).as_ref() == Some(pool_id))
-        }
+    match pool_at(disk, path) {
         // Somebody has it open: that it is a pool was found out by whoever did.
-        Err(FileError::Busy { .. }) => Ok(true),
+        Err(ImageError::File(FileError::Busy { .. })) => Ok(true),
+        found => Ok(found?.as_ref() == Some(pool_id)),
+    }
+}
+
+/// The identity of the pool at `path`, if there is one.
+///
+/// Errors: somebody has the file open; it cannot be read, and then what it is cannot be known.
+pub(super) fn pool_at<D: Disk>(disk: &D, path: &Path) -> Result<Option<PoolId>, ImageError> {
+    let file = match disk.open(path, Access::Read) {
+        Ok(file) => file,
         Err(
             FileError::NotFound { .. } | FileError::TooShort { .. } | FileError::NotAFile { .. },
-        ) => Ok(false),
-        Err(error) => Err(error.into()),
+        ) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let media =
+        IoMedia::private(&file).map_err(|errno| ImageError::errno("look up", path, errno))?;
+    let found = pool_on(&media);
+    if !media.intact() {
+        let path = path.to_path_buf();
+        return Err(FileError::Lost { path }.into());
     }
+    Ok(found)
+}
+
+/// Removes the note beside a place where no pool is, if there is one: it tells where a pool went from there, and would
+/// speak against the one that comes.
+pub(super) fn forget<D: Disk>(disk: &D, place: &Path) -> Result<(), ImageError> {
+    if !disk.exists(&note_path(place))? {
+        return Ok(());
+    }
+    believe_absence(disk, place)?;
+    remove(disk, place)
 }
 
 fn read<D: Disk>(disk: &D, source: &Path) -> Result<Option<Note>, ImageError> {

@@ -31,7 +31,7 @@ pub fn open_pool<D: Disk>(
     }
     let media = IoMedia::new(file, None);
     let media = media.map_err(|errno| ImageError::errno("look up", &path, errno))?;
-    admit(disk, &path, &media)?;
+    admit(disk, &path, &media, true)?;
     let opened = Engine::open(Preserved::new(media), &OpenOptions::default());
     let (engine, report) = opened.map_err(|error| ImageError::unsound(&path, error))?;
     let regions = Regions::open(engine).map_err(|error| ImageError::unsound(&path, error))?;

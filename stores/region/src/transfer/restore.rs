@@ -39,7 +39,8 @@ pub fn restore<D: Disk>(
     let media = private(&file, &image)?;
     let new = NewImage::create(disk, &path, media.len().get(), options.transfer)?;
     new.fill(&media, &mut proceed)?;
-    let report = new.verify(&mut proceed)?.publish(disk, options.overwrite)?;
+    let verified = new.verify(&mut proceed)?;
+    let (report, _) = verified.publish(disk, options.overwrite)?;
     // What was moved away from here has come back, by the caller's wish.
     note::remove(disk, &path)?;
     Ok(report)

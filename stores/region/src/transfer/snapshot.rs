@@ -10,6 +10,7 @@ use std::sync::Arc;
 use everline::media::Media;
 use everline::media::io::Disk;
 use everline::media::preserve::{CopyError, Preserved};
+use everline::tx::Paused;
 
 use super::image::{NewImage, free_place};
 use super::{ImageError, ImageReport, Phase, Progress, TransferOptions};
@@ -37,23 +38,31 @@ impl<M: Media> Regions<Preserved<M>> {
         self.in_service().map_err(|error| refused(&error))?;
         let path = free_place(disk, path, false)?;
         let media = self.engine().pool().media();
-        let len = media.len().get();
-        let image = Arc::new(NewImage::<D>::create(disk, &path, len, options)?);
-        self.copy_moment(&image, &path, &mut proceed)?;
+        // Files are made while others go on: where the pool grew meanwhile, once more.
+        let (quiet, image) = loop {
+            let len = media.len();
+            let image = NewImage::<D>::create(disk, &path, len.get(), options)?;
+            let quiet = self.engine().pause();
+            if media.len() == len {
+                break (quiet, Arc::new(image));
+            }
+        };
+        self.copy_moment(quiet, &image, &path, &mut proceed)?;
         let image = Arc::into_inner(image).expect("a copy that is over has no sink");
-        image.verify(&mut proceed)?.publish(disk, false)
+        let (report, _) = image.verify(&mut proceed)?.publish(disk, false)?;
+        Ok(report)
     }
 
-    /// Fixes the moment and copies it.
+    /// Fixes the moment, which is a quiet one, and copies it.
     fn copy_moment<D: Disk + 'static>(
         &self,
+        quiet: Paused<'_>,
         image: &Arc<NewImage<D>>,
         path: &Path,
         proceed: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
         let failed = |error: CopyError| ImageError::copy(error, path);
         let media = self.engine().pool().media();
-        let quiet = self.engine().pause();
         let copy = media.begin_copy(image.clone()).map_err(failed)?;
         drop(quiet);
         let total = copy.len().get();
