@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use everline::alloc::ExtentKind;
 use everline::engine::Engine;
-use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot};
+use everline::layout::{DIRECTORY_BLOCKS_MAX, DirectoryEntry, DirectoryRoot, SlabHeader};
 use everline::media::Media;
 use everline::units::ByteOffset;
 
@@ -29,6 +30,41 @@ pub(crate) fn find_root<'o, M: Media>(
         }
     }
     roots
+}
+
+/// Whether a directory's root or its first entries lie in a slab that nobody uses: they are never freed, so the slab map has
+/// lost them.
+pub(crate) fn lies_in_free_slabs<M: Media>(engine: &Engine<M>) -> bool {
+    const LINE: u64 = 64;
+    let slab_bytes = u64::from(engine.pool().geometry().slab_bytes());
+    let mut lost = false;
+    let mut slab = vec![0; slab_bytes as usize];
+    let walked = engine.for_each_extent(|extent| {
+        if extent.kind != ExtentKind::Free {
+            return;
+        }
+        let mut at = extent.range.start().get();
+        while at < extent.range.end().get() && !lost {
+            let mut mark = [0; 4];
+            let used = engine.read(ByteOffset::new(at), &mut mark).is_ok();
+            // A slab that was never in use holds nothing.
+            if used
+                && SlabHeader::is_marked(&mark)
+                && engine.read(ByteOffset::new(at), &mut slab).is_ok()
+            {
+                let mut lines = (at..)
+                    .step_by(LINE as usize)
+                    .zip(slab.chunks(LINE as usize));
+                lost = lines.any(|(at, line)| {
+                    let root = || !find_root(engine, [at].iter()).is_empty();
+                    (DirectoryRoot::is_marked(line) && root())
+                        || holds_entries(engine, ByteOffset::new(at), 0)
+                });
+            }
+            at += slab_bytes;
+        }
+    });
+    lost && walked.is_ok()
 }
 
 /// Whether any of these objects, places and bytes, holds entries that were ever used.

@@ -14,7 +14,7 @@ use everline::media::Media;
 use everline::units::{ByteOffset, ByteRange};
 
 use super::RegionCheck;
-use super::evidence::{find_root, holds_any_entries};
+use super::evidence::{find_root, holds_any_entries, lies_in_free_slabs};
 use crate::RegionError;
 use crate::checked::crc_of;
 use crate::chunks::map_bytes;
@@ -132,7 +132,8 @@ impl Survey {
         if at == ByteOffset::ZERO {
             // A pool that never had a region; a directory that is there all the same says that the word was lost.
             let lost = !find_root(engine, self.unreached.keys()).is_empty()
-                || holds_any_entries(engine, &self.unreached);
+                || holds_any_entries(engine, &self.unreached)
+                || lies_in_free_slabs(engine);
             return match lost {
                 false => Ok(()),
                 true => Err(Corrupt::new(
