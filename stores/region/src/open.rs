@@ -205,6 +205,20 @@ impl<M: Media> Regions<M> {
             .ok_or(RegionError::InvalidRegion { id })
     }
 
+    /// Whether a write may change the region's length; yes where that cannot be told. Takes no lock.
+    pub(crate) fn may_grow(&self, id: RegionId) -> bool {
+        let found = self
+            .parts(id)
+            .and_then(|parts| self.find(&self.engine, id, parts));
+        match found {
+            Ok(found) => found.entry.has(REGION_GROWABLE),
+            // Nothing can be written to it.
+            Err(RegionError::InvalidRegion { .. } | RegionError::Retired { .. }) => false,
+            // An entry that is being changed may be read in part.
+            Err(_) => true,
+        }
+    }
+
     /// The region that `id` names, its slot shared (R5).
     #[inline]
     pub(crate) fn enter(&self, id: RegionId) -> Result<Inside<'_>, RegionError<M::SyncError>> {

@@ -390,6 +390,30 @@ fn c6_what_concerns_a_whole_region_keeps_its_place_among_its_reads_and_writes() 
 }
 
 #[test]
+fn c6_a_read_issued_behind_a_write_that_lengthens_its_region_sees_the_new_length() {
+    let requests = on_ram(4 * MIB, config(8, 64, 64));
+    for round in 0..50u64 {
+        let growable = RegionOptions {
+            growable: true,
+            ..UNNAMED
+        };
+        let created = requests.create(0, &growable).into_output().expect("once");
+        let id = created.expect("space");
+        let write = requests.write(id, 8192, vec![7; 100_000]);
+        // Not a byte in common: what they have in common is the length.
+        let read = requests.read(id, 0, vec![1; 16]);
+        let (outcome, bytes) = read.into_output().expect("once");
+        assert_eq!(
+            (outcome, &bytes[..]),
+            (Ok(()), &[0; 16][..]),
+            "round {round}"
+        );
+        assert_eq!(write.wait(), Ok(()));
+        assert_eq!(requests.destroy(id).wait(), Ok(()));
+    }
+}
+
+#[test]
 fn c6_ranges_that_do_not_meet_do_not_wait_for_each_other() {
     let requests = on_ram(MIB, config(2, 8, 0));
     let id = requests

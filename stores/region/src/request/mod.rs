@@ -159,7 +159,7 @@ impl<M: Media + Send + Sync + 'static> Requests<M> {
         operation: Operation<M, O>,
     ) -> (Request<O>, worker::Work<M>, bool) {
         let eager = operation.is_small(self.eager_threshold);
-        let (request, work) = operation.split();
+        let (request, work) = operation.split(|id| self.regions().may_grow(id));
         (request, work, eager)
     }
 

@@ -14,7 +14,7 @@ use crate::{Extent, RegionError, RegionId, Regions};
 pub enum Touch {
     /// Nothing that another operation can name: a new region without a name.
     Nothing,
-    /// Bytes of one region.
+    /// Bytes of one region. Changing them in one that can grow touches all of it, since its length may change.
     Ranges {
         /// Which region.
         id: RegionId,
@@ -169,14 +169,22 @@ impl<M: Media + Send + Sync + 'static, O: Outcome> Operation<M, O> {
         self.small.is_some_and(|bytes| bytes <= threshold)
     }
 
-    pub(super) fn split(self) -> (Request<O>, Work<M>) {
+    /// What a handle waits for, and what a worker runs. `grows` tells of which regions a write may change the length,
+    /// which others can see wherever they look (Q1).
+    pub(super) fn split(self, grows: impl Fn(RegionId) -> bool) -> (Request<O>, Work<M>) {
+        let touch = match self.touch {
+            Touch::Ranges {
+                id, changes: true, ..
+            } if grows(id) => Touch::Region(id),
+            touch => touch,
+        };
         let (request, end) = Request::new();
         let task = Task {
             run: Some(self.run),
             output: None,
             end,
         };
-        (request, Work::new(self.touch, Box::new(task)))
+        (request, Work::new(touch, Box::new(task)))
     }
 }
 
