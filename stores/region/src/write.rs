@@ -199,7 +199,7 @@ impl<M: Media> Regions<M> {
             let tx = self.begin()?;
             let _moves = needs.moves.then(|| self.lock_moves());
             let held = self.hold(write.id)?;
-            match self.try_write(tx, held, write, needs) {
+            match self.try_write(held, tx, write, needs) {
                 Err(RegionError::Tx(TxError::LogFull { .. })) if !needs.copy => needs.copy = true,
                 Err(RegionError::NoSpace { .. }) if needs.moves && !needs.log => needs.log = true,
                 Ok(Step::Again) => {}
@@ -211,8 +211,9 @@ impl<M: Media> Regions<M> {
 
     fn try_write(
         &self,
-        mut tx: Tx<'_, M>,
+        // In this order: what fails ends the transaction before it gives the slot up (I8).
         held: Held<'_>,
+        mut tx: Tx<'_, M>,
         write: &Write<'_>,
         needs: Needs,
     ) -> Result<Step, RegionError<M::SyncError>> {

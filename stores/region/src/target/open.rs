@@ -219,7 +219,7 @@ fn find(path: &Path, config: &TargetConfig) -> Result<Found, FileError> {
     let options = file_options(config);
     let (media, place) = match (config.kind, config.read_only) {
         (TargetKind::File, read_only) => {
-            let (media, durability) = find_io(path, &LocalDisk::new(&options), read_only)?;
+            let (media, durability) = find_io(path, &options, read_only)?;
             (media, read_only.then_some(durability))
         }
         (_, false) => (TargetMedia::Pmem(FileMedia::open(path, &options)?), None),
@@ -248,9 +248,10 @@ fn find(path: &Path, config: &TargetConfig) -> Result<Found, FileError> {
 
 fn find_io(
     path: &Path,
-    disk: &LocalDisk,
+    options: &FileOptions,
     read_only: bool,
 ) -> Result<(TargetMedia, Durability), FileError> {
+    let disk = LocalDisk::new(options);
     let path = &disk.locate(path)?;
     let failed = |errno| FileError::Io {
         operation: "look up",
@@ -270,7 +271,7 @@ fn find_io(
         Err(error) => return Err(error),
     }
     let durability = file.durability();
-    let media = IoMedia::new(file, None).map_err(failed)?;
+    let media = IoMedia::new(file, options.reserve_len).map_err(failed)?;
     Ok((TargetMedia::File(media), durability))
 }
 
