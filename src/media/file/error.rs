@@ -166,7 +166,7 @@ impl FileError {
         move |errno| Self::from_errno(operation, path, errno)
     }
 
-    /// As [`FileError::io`], for what concerns space.
+    /// As `io`, for what concerns space.
     pub fn space(operation: &'static str, path: &Path) -> impl FnOnce(SpaceError) -> Self {
         move |error| {
             let errno = match error {
