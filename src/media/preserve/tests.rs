@@ -221,11 +221,16 @@ fn four_writers_go_on_and_the_image_is_of_one_moment() {
     const WRITERS: u64 = 4;
     let media = Preserved::new(Ram::new(ByteLen::new(LEN)));
     let (gate, stop) = (RwLock::new(()), AtomicU64::new(0));
+    // The gate alone would let busy writers shut the copier out for ever.
+    let wanted = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (media, gate, stop) = (&media, &gate, &stop);
+            let (media, gate, stop, wanted) = (&media, &gate, &stop, &wanted);
             scope.spawn(move || {
                 for round in 1.. {
+                    while wanted.load(Ordering::SeqCst) == 1 {
+                        std::thread::yield_now();
+                    }
                     let _under_way = gate.read().expect("whole");
                     for chunk in 0..10 {
                         media.store64(at(chunk * CHUNK.get() + 8 * writer), round);
@@ -238,9 +243,11 @@ fn four_writers_go_on_and_the_image_is_of_one_moment() {
         }
         for _ in 0..200 {
             let image = Image::new(None);
+            wanted.store(1, Ordering::SeqCst);
             let quiet = gate.write().expect("whole");
             let (before, sink) = (all(&media), Arc::clone(&image) as Arc<dyn Sink>);
             let copy = media.begin_copy(sink).expect("no other");
+            wanted.store(0, Ordering::SeqCst);
             drop(quiet);
             copy.run(1, |_| Continue(())).expect("room");
             assert!(image.bytes() == before);

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use everline::engine::Engine;
 use everline::layout::{REGION_CHECKED, REGION_GROWABLE};
 use everline::media::Media;
 use everline::tx::Receipt;
 use everline::units::ByteOffset;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::chunks::{Chunks, Grid};
 use crate::counters::{Counters, Counts};
@@ -152,13 +153,13 @@ impl<M: Media> Regions<M> {
     /// The directory, and every place that it leads to, stay as they are.
     pub(crate) fn lock_all(&self) -> (RwLockWriteGuard<'_, ()>, MutexGuard<'_, Index>) {
         let index = self.lock_index();
-        let moves = self.moves.write().unwrap_or_else(PoisonError::into_inner);
+        let moves = self.moves.write();
         (moves, index)
     }
 
     /// Blocks may move without the index (R5); taken between lane and slot.
     pub(crate) fn lock_moves(&self) -> RwLockReadGuard<'_, ()> {
-        self.moves.read().unwrap_or_else(PoisonError::into_inner)
+        self.moves.read()
     }
 
     pub(crate) fn slots(&self) -> &Slots {

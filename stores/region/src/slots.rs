@@ -1,7 +1,9 @@
 //! The volatile side of the slots: a lock for each, what its region is, who looks at it, and whether the log may hold
 //! bytes of it. Made in pages at the first touch of one of their slots.
 
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::OnceLock;
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use everline::layout::DirectoryEntry;
 use everline::sync::{AtomicU32, AtomicU64, Ordering};
@@ -27,6 +29,7 @@ pub(crate) struct Slots {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     /// Shared by whoever uses the region's bytes; exclusive while a commit changes its entry (R5).
+    /// Fair: whoever changes the region gets his turn however many go on reading it.
     state: RwLock<Option<Live>>,
     /// Timestamp of the last commit that logged bytes of the region; 0 where none is above the cut (R6).
     logged: AtomicU64,
@@ -93,11 +96,11 @@ impl Slot {
     #[inline]
     pub fn share(&self) -> RwLockReadGuard<'_, Option<Live>> {
         // Whoever panicked while holding it has committed or not; what is known was changed only after.
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 
     pub fn hold(&self) -> RwLockWriteGuard<'_, Option<Live>> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+        self.state.write()
     }
 
     pub fn views(&self) -> u32 {

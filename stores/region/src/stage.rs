@@ -1,7 +1,7 @@
 //! What a transaction stages for a change of the directory: blocks, entries, tails, the root (R1, R2).
 
 use std::collections::HashMap;
-use std::sync::{MutexGuard, RwLockWriteGuard};
+use std::sync::MutexGuard;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use everline::alloc::Request;
@@ -12,6 +12,7 @@ use everline::layout::{
 use everline::media::Media;
 use everline::tx::Tx;
 use everline::units::{ByteLen, ByteOffset, ByteRange};
+use parking_lot::RwLockWriteGuard;
 
 use crate::chunks::{map_bytes, map_shift};
 use crate::counters::Counts;

@@ -2,7 +2,10 @@
 
 mod tools;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use everline::media::{Mapped, Ram};
+use everline::units::ByteLen;
 use everline_region::{RegionError, Regions};
 use tools::*;
 
@@ -129,4 +132,25 @@ fn a_reader_sees_one_region_whole_while_it_is_replaced_again_and_again() {
     });
     assert!(enough(), "the reader never met a whole region");
     assert_clean(&regions);
+}
+
+#[test]
+fn whoever_changes_a_region_gets_his_turn_among_busy_readers() {
+    let regions = on(Ram::new(ByteLen::new(4 << 20)));
+    let id = regions.create_with(&[1; 4096], &UNNAMED).expect("space");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut bytes = [0; 64];
+                while !over.load(Ordering::Relaxed) {
+                    regions.read(id, 0, &mut bytes).expect("inside");
+                }
+            });
+        }
+        for turn in 0..100u8 {
+            regions.write_atomic(id, 0, &[turn; 64]).expect("inside");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
 }
