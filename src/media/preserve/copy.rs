@@ -193,7 +193,11 @@ impl<'p, M: Media> ImageCopy<'p, M> {
                 return Err(CopyError::Cancelled);
             }
         }
-        // All chunks are taken, and whoever took one by a store hands it on before it leaves.
+        // keeps N2: once the copy has ended nobody waits for a chunk that a store has begun to take and not read yet
+        for chunk in 0..chunks {
+            shared.wait_until_taken(chunk);
+        }
+        // Whoever took a chunk by a store hands it on before it leaves.
         self.end();
         shared.outcome()?;
         match self.of.inner().intact() {

@@ -241,17 +241,24 @@ fn four_writers_go_on_and_the_image_is_of_one_moment() {
                 }
             });
         }
-        for _ in 0..200 {
-            let image = Image::new(None);
-            wanted.store(1, Ordering::SeqCst);
-            let quiet = gate.write().expect("whole");
-            let (before, sink) = (all(&media), Arc::clone(&image) as Arc<dyn Sink>);
-            let copy = media.begin_copy(sink).expect("no other");
-            wanted.store(0, Ordering::SeqCst);
-            drop(quiet);
-            copy.run(1, |_| Continue(())).expect("room");
-            assert!(image.bytes() == before);
-        }
+        let copied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..200 {
+                let image = Image::new(None);
+                wanted.store(1, Ordering::SeqCst);
+                let quiet = gate.write().expect("whole");
+                let (before, sink) = (all(&media), Arc::clone(&image) as Arc<dyn Sink>);
+                let copy = media.begin_copy(sink).expect("no other");
+                wanted.store(0, Ordering::SeqCst);
+                drop(quiet);
+                copy.run(1, |_| Continue(())).expect("room");
+                assert!(image.bytes() == before);
+            }
+        }));
+        // Writers end before what went wrong is told, or nobody would hear of it.
+        wanted.store(0, Ordering::SeqCst);
         stop.store(1, Ordering::SeqCst);
+        if let Err(panic) = copied {
+            std::panic::resume_unwind(panic);
+        }
     });
 }

@@ -2,7 +2,7 @@
 
 mod tools;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use everline::media::{Mapped, Ram};
 use everline::units::ByteLen;
@@ -136,20 +136,28 @@ fn a_reader_sees_one_region_whole_while_it_is_replaced_again_and_again() {
 
 #[test]
 fn whoever_changes_a_region_gets_his_turn_among_busy_readers() {
+    const LEN: usize = 256 << 10;
     let regions = on(Ram::new(ByteLen::new(4 << 20)));
-    let id = regions.create_with(&[1; 4096], &UNNAMED).expect("space");
-    let over = AtomicBool::new(false);
+    let id = regions.create_with(&[1; LEN], &UNNAMED).expect("space");
+    let (reads, over) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut bytes = [0; 64];
+                let mut bytes = vec![0; LEN];
                 while !over.load(Ordering::Relaxed) {
                     regions.read(id, 0, &mut bytes).expect("inside");
+                    reads.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        for turn in 0..100u8 {
+        while reads.load(Ordering::Relaxed) < 8 {
+            std::thread::yield_now();
+        }
+        for turn in 0..50u8 {
+            let before = reads.load(Ordering::Relaxed);
             regions.write_atomic(id, 0, &[turn; 64]).expect("inside");
+            let passed = reads.load(Ordering::Relaxed) - before;
+            assert!(passed < 1000, "{passed} reads went past a writer");
         }
         over.store(true, Ordering::Relaxed);
     });
