@@ -61,25 +61,6 @@ fn l11_an_image_is_what_was_there_when_it_began_and_each_chunk_comes_once() {
 }
 
 #[test]
-fn l11_a_chunk_that_one_store_takes_is_kept_from_the_others_until_it_is_read() {
-    explore(1, || {
-        let (media, words) = (loom::sync::Arc::new(medium()), Arc::new(Words::default()));
-        let copy = media.begin_copy(words.clone()).expect("no other");
-        let writers = [2, 3].map(|value| {
-            let media = media.clone();
-            thread::spawn(move || media.store64(SECOND, value))
-        });
-        copy.run(1, |_| Continue(())).expect("room");
-        let mut seen = words.0.lock().expect("no panic inside").clone();
-        seen.sort_unstable();
-        assert_eq!(seen, [(0, 1), (CHUNK.get(), 1)]);
-        for writer in writers {
-            writer.join().expect("no panic");
-        }
-    });
-}
-
-#[test]
 fn l11_a_copy_that_was_dropped_uses_its_sink_no_more() {
     explore(3, || {
         let (media, words) = (loom::sync::Arc::new(medium()), Arc::new(Words::default()));

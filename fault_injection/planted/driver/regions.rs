@@ -124,11 +124,15 @@ fn written(probe: &mut Probe) {
         ..named("checked")
     };
     grown(probe);
-    let changes: [&dyn Fn(&On); 9] = [
+    let changes: [&dyn Fn(&On); 10] = [
         &|r| {
             r.create(5000, &named("plain")).expect("space");
         },
         &|r| r.write(id(r, "plain"), 256, &WORD).expect("inside"),
+        // so that no later one comes between the atomic write and what is written behind it
+        &|r| {
+            r.engine().checkpoint().expect("no failing fence");
+        },
         &|r| r.write_atomic(id(r, "plain"), 0, &[6; 600]).expect("inside"),
         &|r| r.write(id(r, "plain"), 64, &WORD).expect("inside"),
         &|r| r.destroy(id(r, "plain")).expect("there"),
