@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::vec::Vec;
 
 use super::*;
-use crate::media::Ram;
-use crate::units::ByteRange;
+use crate::media::forward::forward;
+use crate::media::{Durability, Ram};
+use crate::units::{ByteRange, LineRange};
 
 const LEN: u64 = 10 * (64 << 10) + 1000;
 
@@ -261,4 +262,78 @@ fn four_writers_go_on_and_the_image_is_of_one_moment() {
             std::panic::resume_unwind(panic);
         }
     });
+}
+
+/// Memory whose chunk 1 is read only when somebody lets it be.
+struct Slow {
+    ram: Ram,
+    begun: AtomicU64,
+    let_go: AtomicU64,
+}
+
+impl Media for Slow {
+    type SyncError = core::convert::Infallible;
+
+    forward! {
+        |this| this.ram;
+        len() -> ByteLen;
+        durability() -> Durability;
+        load8(at: ByteOffset) -> u8;
+        load16(at: ByteOffset) -> u16;
+        load32(at: ByteOffset) -> u32;
+        load64(at: ByteOffset) -> u64;
+        store8(at: ByteOffset, value: u8);
+        store16(at: ByteOffset, value: u16);
+        store32(at: ByteOffset, value: u32);
+        store64(at: ByteOffset, value: u64);
+        fetch_or64(at: ByteOffset, bits: u64) -> u64;
+        fetch_and64(at: ByteOffset, bits: u64) -> u64;
+        compare_exchange64(at: ByteOffset, current: u64, new: u64) -> Result<u64, u64>;
+        write(at: ByteOffset, bytes: &[u8]);
+        write_nt(at: ByteOffset, bytes: &[u8]);
+        fill(range: ByteRange, byte: u8);
+        flush(lines: LineRange);
+        fence() -> Result<(), core::convert::Infallible>;
+    }
+
+    fn read(&self, from: ByteOffset, into: &mut [u8]) {
+        if from == at(CHUNK.get()) {
+            self.begun.store(1, Ordering::SeqCst);
+            while self.let_go.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+        }
+        self.ram.read(from, into);
+    }
+}
+
+#[test]
+fn a_copy_does_not_end_while_a_store_has_begun_to_take_a_chunk() {
+    let slow = Slow {
+        ram: Ram::new(ByteLen::new(LEN)),
+        begun: AtomicU64::new(0),
+        let_go: AtomicU64::new(0),
+    };
+    slow.ram.store64(at(CHUNK.get()), 1);
+    let (media, image) = (Preserved::new(slow), Image::new(None));
+    let copy = media
+        .begin_copy(Arc::clone(&image) as Arc<dyn Sink>)
+        .expect("no other");
+    std::thread::scope(|scope| {
+        scope.spawn(|| media.store64(at(CHUNK.get()), 2));
+        while media.inner().begun.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        scope.spawn(|| {
+            // Long enough for a copy that does not wait to end.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            media.store64(at(CHUNK.get()), 3);
+        });
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            media.inner().let_go.store(1, Ordering::SeqCst);
+        });
+        copy.run(1, |_| Continue(())).expect("room");
+    });
+    assert_eq!(image.bytes()[CHUNK.get() as usize], 1); // keeps N2
 }
