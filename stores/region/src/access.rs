@@ -224,11 +224,11 @@ impl<M: Media> Regions<M> {
         &self,
         mut visit: impl FnMut(u32, &Found, &Tail) -> Result<(), RegionError<M::SyncError>>,
     ) -> Result<(), RegionError<M::SyncError>> {
-        let mut fault = None;
+        let (mut fault, mut tail) = (None, Tail::none());
         directory::for_each(self.engine(), |slot, found| {
             let seen = found.and_then(|found| match found.entry.is_live() {
                 true => {
-                    let tail = Tail::read(self.engine(), slot, &found.entry)?;
+                    tail.reread(self.engine(), slot, &found.entry)?;
                     visit(slot, &found, &tail)
                 }
                 false => Ok(()),

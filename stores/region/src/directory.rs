@@ -202,7 +202,8 @@ pub(crate) struct Tail {
 impl Tail {
     const HEAD: usize = size_of::<RegionTail>();
 
-    fn none() -> Self {
+    /// That of a region without name and attributes, and room for any other.
+    pub fn none() -> Self {
         Tail {
             bytes: [0; RegionTail::BYTES_MAX],
             name: 0,
@@ -217,19 +218,31 @@ impl Tail {
         entry: &DirectoryEntry,
     ) -> Result<Self, RegionError<M::SyncError>> {
         let mut tail = Self::none();
+        tail.reread(view, slot, entry)?;
+        Ok(tail)
+    }
+
+    /// As [`Tail::read`], in place of what it held: for whoever reads many of them.
+    pub fn reread<M: Media>(
+        &mut self,
+        view: &impl View<M>,
+        slot: u32,
+        entry: &DirectoryEntry,
+    ) -> Result<(), RegionError<M::SyncError>> {
+        (self.name, self.len) = (0, Self::HEAD);
         if entry.tail() == 0 {
-            return Ok(tail);
+            return Ok(());
         }
         let at = ByteOffset::new(entry.tail());
         let mut head = [0; Self::HEAD];
         view.bytes(at, &mut head)?;
-        tail.len = RegionTail::bytes_of(&head);
-        view.bytes(at, &mut tail.bytes[..tail.len])?;
-        match RegionTail::decode(&tail.bytes[..tail.len], view.pool().id(), slot) {
-            Ok((name, _)) => tail.name = name.len(),
+        self.len = RegionTail::bytes_of(&head);
+        view.bytes(at, &mut self.bytes[..self.len])?;
+        match RegionTail::decode(&self.bytes[..self.len], view.pool().id(), slot) {
+            Ok((name, _)) => self.name = name.len(),
             Err(what) => return Err(Corrupt::new(at, what).into()),
         }
-        Ok(tail)
+        Ok(())
     }
 
     /// The name; empty for none.
