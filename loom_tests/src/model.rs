@@ -9,6 +9,9 @@ use everline::units::ByteOffset;
 
 use crate::media::LoomMedia;
 
+/// The stack that a model runs on.
+const STACK_WORDS: usize = (256 << 10) / size_of::<usize>();
+
 /// A small pool in bytes.
 pub type Image = Vec<u8>;
 
@@ -19,7 +22,14 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let bound = builder.preemption_bound.unwrap_or(preemptions);
     builder.preemption_bound = Some(bound.min(preemptions));
     builder.max_branches = 100_000;
-    builder.check(model);
+    let model = Arc::new(model);
+    builder.check(move || {
+        let model = Arc::clone(&model);
+        // Loom's own first thread has 32 KiB of stack; an engine that opens in it leaves too little for the model.
+        let roomy = loom::thread::Builder::new().stack_size(STACK_WORDS);
+        let run = roomy.spawn(move || model()).expect("loom spawns always");
+        run.join().expect("a model that panics ends the process");
+    });
 }
 
 /// A closed pool of 64 KiB with two lanes, on which `prepare` has run.
