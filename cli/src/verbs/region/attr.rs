@@ -1,11 +1,9 @@
 //! `region attr POOL REGION`: reads or sets the bytes of the user's own that travel with a region.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::{change, look};
@@ -15,10 +13,8 @@ use crate::output::{Answer, hex};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region attr pool.pmem notes --set owner=me")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// The new attributes; without this they are printed
     #[arg(long, conflicts_with = "clear")]
     set: Option<String>,
@@ -34,12 +30,12 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         None => options.clear.then_some(&[][..]),
     };
     let (path, (id, attributes)) = match new {
-        None => look(&options.pool, global, |regions| {
-            let id = options.region.find(regions)?;
+        None => look(&options.which.pool, global, |regions| {
+            let id = options.which.region.find(regions)?;
             Ok((id, regions.attributes(id)?))
         })?,
-        Some(new) => change(&options.pool, global, |regions| {
-            let id = options.region.find(regions)?;
+        Some(new) => change(&options.which.pool, global, |regions| {
+            let id = options.which.region.find(regions)?;
             regions.set_attributes(id, new)?;
             Ok((id, new.to_vec()))
         })?,

@@ -6,7 +6,7 @@ use clap::Args;
 use everline_region::RegionId;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::{change, for_reading, for_writing};
@@ -18,10 +18,8 @@ use crate::output::Answer;
     after_help = "Example: everline region copy pool.pmem notes --name notes-2 --to other.pmem"
 )]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// The copy's name; without one it is found by the identifier that is printed
     #[arg(long)]
     name: Option<String>,
@@ -33,8 +31,8 @@ pub struct Options {
 /// The copy appears whole, with its name, or not at all.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (path, id) = match &options.to {
-        None => change(&options.pool, global, |regions| {
-            let id = options.region.find(regions)?;
+        None => change(&options.which.pool, global, |regions| {
+            let id = options.which.region.find(regions)?;
             let mut batch = regions.batch()?;
             let copy = batch.copy(id)?;
             if let Some(name) = &options.name {
@@ -55,12 +53,14 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
 
 /// Copies into another pool: this one is only read.
 fn across(global: &Global, options: &Options, to: &Path) -> Result<(PathBuf, RegionId), Failure> {
-    let (from, _place) = for_reading(&options.pool, global)?;
+    let (from, _place) = for_reading(&options.which.pool, global)?;
     let pool = for_writing(to, global)?;
-    let copied = from.tell(options.region.find(&from.target)).and_then(|id| {
-        let name = options.name.as_deref();
-        Ok(from.target.copy_to(id, &pool.target, name)?)
-    });
+    let copied = from
+        .tell(options.which.region.find(&from.target))
+        .and_then(|id| {
+            let name = options.name.as_deref();
+            Ok(from.target.copy_to(id, &pool.target, name)?)
+        });
     from.target.still_whole()?;
     pool.target.close()?;
     Ok((pool.path, copied?))

@@ -1,11 +1,9 @@
 //! `region persist POOL REGION`: makes what was written with `--mode volatile` durable.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::change;
@@ -15,10 +13,8 @@ use crate::output::Answer;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region persist pool.pmem notes --at 0 --len 4KiB")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// Where in the region: plain bytes, 4KiB, 1M
     #[arg(long, default_value = "0", value_parser = everline_region::parse_size)]
     at: u64,
@@ -29,8 +25,8 @@ pub struct Options {
 
 /// Durable when this ends with 0.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (path, (id, len)) = change(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, (id, len)) = change(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         let size = regions.size(id)?;
         let len = options.len.unwrap_or(size.saturating_sub(options.at));
         regions.persist(id, options.at, len)?;

@@ -1,12 +1,10 @@
 //! `region read POOL REGION > file`: prints a part of a region; changes no byte of the pool.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use everline_region::RegionError;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::look;
@@ -16,10 +14,8 @@ use crate::output::{Answer, hex};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region read pool.pmem notes --at 100 --len 6")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// Where in the region: plain bytes, 4KiB, 1M
     #[arg(long, default_value = "0", value_parser = everline_region::parse_size)]
     at: u64,
@@ -30,8 +26,8 @@ pub struct Options {
 
 /// Answers the bytes; with `--json` as hexadecimal digits.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (path, (id, bytes)) = look(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, (id, bytes)) = look(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         let size = regions.size(id)?;
         let rest = size.saturating_sub(options.at);
         let len = options.len.unwrap_or(rest);

@@ -1,11 +1,9 @@
 //! `region rename POOL REGION NEW`: gives a region another name.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::change;
@@ -15,18 +13,16 @@ use crate::output::Answer;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region rename pool.pmem notes old-notes")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// Its new name, unlike every other region's
     new: String,
 }
 
 /// One transaction: after a crash the old name or the new one.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (path, id) = change(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, id) = change(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         regions.rename(id, &options.new)?;
         Ok(id)
     })?;

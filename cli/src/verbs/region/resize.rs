@@ -1,11 +1,9 @@
 //! `region resize POOL REGION --size N`: makes a region longer or shorter.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::change;
@@ -15,10 +13,8 @@ use crate::output::Answer;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region resize pool.pmem notes --size 2MiB")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// Its new length: 64MiB, 1G, plain bytes
     #[arg(long, value_parser = everline_region::parse_size)]
     size: u64,
@@ -26,8 +22,8 @@ pub struct Options {
 
 /// After a crash the old length or the new one; new bytes are zero.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (path, (id, old)) = change(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, (id, old)) = change(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         let old = regions.size(id)?;
         regions.resize(id, options.size)?;
         Ok((id, old))

@@ -1,11 +1,9 @@
 //! `region rm POOL REGION`: removes a region.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::change;
@@ -15,16 +13,14 @@ use crate::output::Answer;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region rm pool.pmem notes")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// One transaction; its space is free afterwards.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (path, (id, name)) = change(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, (id, name)) = change(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         let name = regions.info(id)?.name;
         regions.destroy(id)?;
         Ok((id, name))

@@ -1,9 +1,20 @@
 //! How a region is named on the command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::Args;
 use everline::media::Media;
 use everline_region::{RegionError, RegionId, Regions};
+
+/// One region of one pool.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The pool's file, or the directory that holds its pool.pmem
+    pub pool: PathBuf,
+    /// The region's name, or id: and its identifier
+    pub region: Selector,
+}
 
 /// A region by its name, or as `id:` and the 32 digits of its identifier.
 #[derive(Clone, Debug)]

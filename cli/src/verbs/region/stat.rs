@@ -1,11 +1,9 @@
 //! `region stat POOL REGION`: all that is known of a region; changes no byte of the pool.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::look;
@@ -15,16 +13,14 @@ use crate::output::{Answer, Lines, hex, size};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: everline region stat pool.pmem notes")]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Identity, place, sizes and how it was made.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
-    let (path, (info, attributes)) = look(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, (info, attributes)) = look(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         Ok((regions.info(id)?, regions.attributes(id)?))
     })?;
     let name = info.name.as_deref().unwrap_or("(no name)");

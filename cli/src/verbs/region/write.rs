@@ -1,13 +1,11 @@
 //! `region write POOL REGION < file`: stores standard input into a region.
 
-use std::io::Read;
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use everline_region::WriteMode;
 use serde_json::json;
+use std::io::Read;
 
-use super::select::Selector;
+use super::select::Which;
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::change;
@@ -40,10 +38,8 @@ impl From<Mode> for WriteMode {
     after_help = "Example: echo hello | everline region write pool.pmem notes --at 100 --mode atomic"
 )]
 pub struct Options {
-    /// The pool's file, or the directory that holds its pool.pmem
-    pool: PathBuf,
-    /// The region's name, or id: and its identifier
-    region: Selector,
+    #[command(flatten)]
+    which: Which,
     /// Where in the region: plain bytes, 4KiB, 1M
     #[arg(long, default_value = "0", value_parser = everline_region::parse_size)]
     at: u64,
@@ -59,8 +55,8 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         .lock()
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::io("cannot read standard input", &error))?;
-    let (path, id) = change(&options.pool, global, |regions| {
-        let id = options.region.find(regions)?;
+    let (path, id) = change(&options.which.pool, global, |regions| {
+        let id = options.which.region.find(regions)?;
         regions.write_with(id, options.at, &bytes, options.mode.into())?;
         Ok(id)
     })?;
