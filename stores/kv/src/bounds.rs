@@ -92,6 +92,10 @@ mod tests {
     fn a_range_that_runs_backwards_is_empty() {
         assert!(Bounds::of(&(b"b".to_vec()..b"a".to_vec())).ends().is_none());
         assert!(Bounds::of(&(b"a".to_vec()..b"a".to_vec())).ends().is_none());
-        assert!(Bounds::of(&(b"a".to_vec()..=b"a".to_vec())).ends().is_some());
+        assert!(
+            Bounds::of(&(b"a".to_vec()..=b"a".to_vec()))
+                .ends()
+                .is_some()
+        );
     }
 }

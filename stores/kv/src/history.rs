@@ -81,17 +81,15 @@ impl History {
         self.floor
     }
 
-    /// Bytes of old versions, about.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Notes what the commit `sequence` has replaced; of one commit the first note of a key counts.
     pub fn note(&mut self, sequence: u64, space: u32, key: &[u8], value: Option<&[u8]>) {
         let keys = self.spaces.entry(space).or_default();
         let shared = match keys.get_key_value(key) {
             Some((known, versions)) => {
-                if versions.last().is_some_and(|last| last.ended_by >= sequence) {
+                if versions
+                    .last()
+                    .is_some_and(|last| last.ended_by >= sequence)
+                {
                     return;
                 }
                 Arc::clone(known)
@@ -112,7 +110,11 @@ impl History {
 
     /// A commit whose old values cannot be told: older snapshots cannot be read any more.
     pub fn lose(&mut self, sequence: u64) {
-        while self.commits.front().is_some_and(|(oldest, ..)| *oldest <= sequence) {
+        while self
+            .commits
+            .front()
+            .is_some_and(|(oldest, ..)| *oldest <= sequence)
+        {
             self.drop_front();
         }
         self.floor = self.floor.max(sequence);
@@ -155,7 +157,11 @@ impl History {
             }
             Some((oldest, _)) => {
                 let oldest = *oldest;
-                while self.commits.front().is_some_and(|(sequence, ..)| *sequence <= oldest) {
+                while self
+                    .commits
+                    .front()
+                    .is_some_and(|(sequence, ..)| *sequence <= oldest)
+                {
                     self.drop_front();
                 }
             }
@@ -232,7 +238,7 @@ mod tests {
         history.close(5);
         assert_eq!(history.at(8, 0, b"a"), Past::Was(None));
         history.close(8);
-        assert_eq!((history.bytes(), history.commits.len()), (0, 0));
+        assert_eq!((history.bytes, history.commits.len()), (0, 0));
     }
 
     #[test]
@@ -243,7 +249,7 @@ mod tests {
             history.note(sequence, 0, &[sequence as u8], Some(b"x"));
             history.note(sequence, 0, &[sequence as u8, 1], Some(b"x"));
         }
-        assert!(history.bytes() <= 10 * VERSION_BYTES);
+        assert!(history.bytes <= 10 * VERSION_BYTES);
         assert_eq!(history.at(0, 0, b"unchanged"), Past::TooOld);
         assert_eq!(history.range(3, 0, &Bounds::prefix(b"")), None);
         let floor = history.floor();

@@ -104,7 +104,10 @@ mod tests {
         for number in 0..5000_u64 {
             reads.key(0, &number.to_be_bytes(), false);
         }
-        assert_eq!((reads.keys().count(), reads.unlisted()), (1024, 5000 - 1024));
+        assert_eq!(
+            (reads.keys().count(), reads.unlisted()),
+            (1024, 5000 - 1024)
+        );
         reads.clear();
         for number in 0..5000_u64 {
             reads.key(0, &number.to_be_bytes(), true);

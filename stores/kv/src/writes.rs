@@ -170,7 +170,10 @@ impl WriteSet {
         writes.sort_by(|one, other| one.key.cmp(other.key));
         let mut last = Vec::with_capacity(writes.len());
         for (index, write) in writes.iter().enumerate() {
-            if writes.get(index + 1).is_none_or(|next| next.key != write.key) {
+            if writes
+                .get(index + 1)
+                .is_none_or(|next| next.key != write.key)
+            {
                 last.push(*write);
             }
         }
@@ -217,7 +220,9 @@ mod tests {
     fn the_last_write_of_a_key_counts_and_a_savepoint_keeps_the_beginning() {
         let mut random = 1_u64;
         let mut next = move |end: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (random >> 33) % end
         };
         for _ in 0..200 {
