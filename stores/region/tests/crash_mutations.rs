@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use everline::engine::{Engine, OpenOptions};
+use everline_crash::Depth;
 use everline_region::salvage::{self, Origin, Readable, Salvage, salvage};
 use everline_region::{RegionId, Regions, RepairOptions, repair_pool};
 use tools::*;
@@ -22,10 +23,7 @@ const SEED: u64 = 0x4B35;
 const HANG: Duration = Duration::from_secs(60);
 
 fn images() -> u64 {
-    match std::env::var("EVERLINE_CRASH").as_deref() {
-        Ok("full") => 115_000,
-        _ => 11_500,
-    }
+    Depth::from_env().pick(11_500, 30_000, 115_000)
 }
 
 /// What was done to an image, and whether the directory was given checksums that fit the damage: such an image is not
