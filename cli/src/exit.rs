@@ -33,7 +33,7 @@ pub enum Code {
     Inconsistent = 1,
     /// Wrong usage.
     Usage = 2,
-    /// Damaged in a way that an open for writing mends.
+    /// Damaged, or not recovered, in a way that an open for writing mends.
     Repairable = 3,
     /// The operating system or the device refused.
     Io = 4,
@@ -160,6 +160,7 @@ impl<E: std::error::Error + 'static> From<OpenError<E>> for Failure {
             OpenError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
             OpenError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
             OpenError::Sync(_) => (Code::Io, "sync"),
+            OpenError::NotRecovered { .. } => (Code::Repairable, "not_recovered"),
             OpenError::TooManyLanes { .. } => (Code::Io, "too_many_lanes"),
             OpenError::Space(_) => (Code::Io, "no_space"),
         };
@@ -244,6 +245,7 @@ impl From<TargetError> for Failure {
             TargetError::Grow { place, error } => return Failure::from(error).at(place),
             TargetError::Regions { place, error } => return Failure::from(error).at(place),
             TargetError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
+            TargetError::Unsound { .. } => (Code::Inconsistent, "unsound"),
             TargetError::Config(_) | TargetError::InProvider { .. } => (Code::Usage, "config"),
             TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
         };

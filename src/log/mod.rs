@@ -30,6 +30,7 @@ mod record;
 mod recover;
 mod renew;
 mod replay;
+mod skip;
 mod slot;
 mod walk;
 
@@ -45,6 +46,7 @@ pub use recover::{RecoverError, RecoveryReport, recover};
 pub(crate) use renew::clear_rings;
 pub(crate) use renew::{renew, retired};
 pub(crate) use replay::undo;
+pub use skip::skip;
 
 use crate::layout::{Geometry, PoolId};
 use crate::media::Media;
