@@ -5,6 +5,8 @@ mod image_tools;
 
 use everline::alloc::Request;
 use everline::engine::{Engine, OpenOptions, Recovery};
+use everline::layout::RecordKind;
+use everline::log::LogItem;
 use everline::media::{Cost, Counted};
 use everline::pool::OpenError;
 use everline::tx::TxError;
@@ -134,4 +136,39 @@ fn g6_damage_is_told_and_not_mended_without_recovery() {
         assert!(!matches!(opened, Ok(0)), "slot {index}: {opened:?}");
         assert!(image_of(&media) == damaged);
     }
+}
+
+#[test]
+fn l6_the_log_is_listed_record_by_record() {
+    let image = cut();
+    let (engine, report) = Engine::open(ram_of(&image), &without(true)).expect("forced");
+    let (mut commits, mut undos, mut written) = (Vec::new(), 0, Vec::new());
+    let walked = engine.log().records(engine.pool(), |item| match item {
+        LogItem::Record(entry) => match entry.kind {
+            RecordKind::Commit => commits.extend(entry.timestamp),
+            RecordKind::Undo => undos += 1,
+            _ => {}
+        },
+        LogItem::Op(op) => written.push(op.range),
+    });
+    walked.expect("whole");
+    assert_eq!(commits, [report.recovery.last_timestamp]);
+    assert_eq!(undos, 1);
+    // The block that the commit filled is not recovered yet; its place is in the record.
+    let (recovered, _) = image_tools::open(&image).expect("recovers");
+    let block = recovered.root(slot(1)).get();
+    assert!(
+        written.iter().any(|range| range.start().get() == block),
+        "{written:?}"
+    );
+    let mut left = 0;
+    let walked = recovered.log().records(recovered.pool(), |_| left += 1);
+    assert_eq!(
+        (walked, left),
+        (Ok(()), 0),
+        "recovery has retired all of it"
+    );
+    put(&recovered, 2, 8, 9);
+    let walked = recovered.log().records(recovered.pool(), |_| left += 1);
+    assert!(walked.is_ok() && left > 1, "{left}");
 }

@@ -9,7 +9,7 @@ use everline::media::file::FileOptions;
 use everline_region::{RecoveryMode, TargetConfig};
 
 use crate::verbs::{
-    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, orphans, region,
+    check, compact, create, demo, destroy, doctor, grow, heap, info, log, migrate, orphans, region,
     repair, restore, salvage, scrub, snapshot, stats,
 };
 
@@ -141,6 +141,8 @@ pub enum Verb {
     Info(info::Options),
     /// Space and log of a pool in numbers; changes no byte
     Stats(stats::Options),
+    /// What the log holds, record by record; changes no byte and recovers nothing
+    Log(log::Options),
     /// What lies where in the heap, as lines or as a picture; changes no byte
     Heap(heap::Options),
     /// Check everything in a pool; changes no byte

@@ -32,6 +32,7 @@ mod renew;
 mod replay;
 mod skip;
 mod slot;
+mod view;
 mod walk;
 
 #[cfg(feature = "std")]
@@ -47,6 +48,7 @@ pub(crate) use renew::clear_rings;
 pub(crate) use renew::{renew, retired};
 pub(crate) use replay::undo;
 pub use skip::skip;
+pub use view::{LogEntry, LogItem};
 
 use crate::layout::{Geometry, PoolId};
 use crate::media::Media;

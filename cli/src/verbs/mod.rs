@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod grow;
 pub mod heap;
 pub mod info;
+pub mod log;
 pub mod migrate;
 pub mod orphans;
 pub mod region;
@@ -31,6 +32,7 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Create(options) => create::run(global, options),
         Verb::Info(options) => info::run(global, options),
         Verb::Stats(options) => stats::run(global, options),
+        Verb::Log(options) => log::run(global, options),
         Verb::Heap(options) => heap::run(global, options),
         Verb::Check(options) => check::run(global, options),
         Verb::Orphans(options) => orphans::run(global, options),
