@@ -9,8 +9,8 @@ use everline::media::file::FileOptions;
 use everline_region::{RecoveryMode, TargetConfig};
 
 use crate::verbs::{
-    check, compact, create, demo, destroy, doctor, grow, heap, info, log, migrate, orphans, region,
-    repair, restore, salvage, scrub, snapshot, stats,
+    check, compact, create, demo, destroy, doctor, grow, heap, info, kv, log, migrate, orphans, region,
+    repair, restore, salvage, scrub, snapshot, stats, tx,
 };
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
@@ -170,6 +170,11 @@ pub enum Verb {
     /// Named regions: put, get, ls, rm
     #[command(subcommand)]
     Region(region::Verb),
+    /// Keys and values: put, get, del, cas, scan, count, load, dump
+    #[command(subcommand)]
+    Kv(kv::Verb),
+    /// Do everything that a script on standard input says in one transaction, or nothing
+    Tx(tx::Options),
     /// Store real files under SIGKILL and simulated power cuts, and compare every byte
     Demo(demo::Options),
     /// The process that the demo kills

@@ -20,6 +20,7 @@ use everline::media::SpaceError;
 use everline::media::file::FileError;
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
+use everline_kv::KvError;
 use everline_region::transfer::ImageError;
 use everline_region::{CopyError, RegionError, TargetError};
 use serde_json::{Value, json};
@@ -229,6 +230,30 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
             RegionError::Lost => (Code::Io, "lost"),
             RegionError::Poisoned => (Code::Io, "sync"),
             RegionError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<KvError<E>> for Failure {
+    fn from(error: KvError<E>) -> Self {
+        let (code, kind) = match error {
+            KvError::Region(error) => return error.into(),
+            KvError::Behind { cause } => return Failure::from(*cause).at("commits of before"),
+            KvError::KeyTooLong { .. } => (Code::Usage, "key_too_long"),
+            KvError::ValueTooLong { .. } => (Code::Usage, "value_too_long"),
+            KvError::BadSpaceName { .. } => (Code::Usage, "bad_name"),
+            KvError::UnknownSavepoint { .. } => (Code::Usage, "unknown_savepoint"),
+            KvError::Conflict { .. } | KvError::SnapshotTooOld { .. } => (Code::Io, "conflict"),
+            KvError::NoSuchSpace { .. } | KvError::NoStore | KvError::NotFound { .. } => {
+                (Code::Io, "not_found")
+            }
+            KvError::SpaceExists { .. } => (Code::Io, "already_exists"),
+            KvError::NoSpace { .. } | KvError::LogFull { .. } => (Code::Io, "no_space"),
+            KvError::Sync(_) | KvError::Poisoned => (Code::Io, "sync"),
+            KvError::ReadOnly => (Code::Io, "read_only"),
+            KvError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+            _ => (Code::Io, "refused"),
         };
         Failure::new(code, kind, error)
     }

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod grow;
 pub mod heap;
 pub mod info;
+pub mod kv;
 pub mod log;
 pub mod migrate;
 pub mod orphans;
@@ -19,6 +20,7 @@ pub mod salvage;
 pub mod scrub;
 pub mod snapshot;
 pub mod stats;
+pub mod tx;
 
 use crate::args::{Cli, Verb};
 use crate::exit::Failure;
@@ -46,6 +48,8 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Migrate(options) => migrate::run(global, options),
         Verb::Destroy(options) => destroy::run(global, options),
         Verb::Region(verb) => region::run(global, verb),
+        Verb::Kv(verb) => kv::run(global, verb),
+        Verb::Tx(options) => tx::run(global, options),
         Verb::Demo(options) => demo::run(global, options),
         Verb::DemoChild(options) => demo::child::run(options),
     }
