@@ -9,8 +9,8 @@ use everline::media::file::FileOptions;
 use everline_region::{RecoveryMode, TargetConfig};
 
 use crate::verbs::{
-    check, compact, create, demo, destroy, doctor, grow, heap, info, kv, log, migrate, orphans, region,
-    repair, restore, salvage, scrub, snapshot, stats, tx,
+    check, compact, create, demo, destroy, doctor, grow, heap, info, kv, log, migrate, orphans,
+    region, repair, restore, salvage, scrub, snapshot, stats, tx,
 };
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \

@@ -15,7 +15,9 @@ fn kv(words: &[&str]) -> tools::Ran {
 
 /// The entries that `kv scan` lists.
 fn entries(pool: &str, more: &[&str]) -> Vec<Value> {
-    let object = kv(&[&["scan", pool, "--json"], more].concat()).ends(0).object();
+    let object = kv(&[&["scan", pool, "--json"], more].concat())
+        .ends(0)
+        .object();
     object["entries"].as_array().expect("a list").clone()
 }
 
@@ -29,9 +31,18 @@ fn lines(count: u64) -> String {
 fn i8_keys_are_put_read_counted_scanned_and_deleted() {
     let home = directory();
     let path = pool(&home, "4MiB");
-    for (key, value) in [("user:1", "Alice"), ("user:2", "Bob"), ("order:1", "tea"), ("empty", "")] {
+    for (key, value) in [
+        ("user:1", "Alice"),
+        ("user:2", "Bob"),
+        ("order:1", "tea"),
+        ("empty", ""),
+    ] {
         let ran = kv(&["put", &path, key, value, "--json"]).ends(0).object();
-        assert_eq!((&ran["key"], &ran["durable"]), (&json!(key), &json!(true)), "{ran}");
+        assert_eq!(
+            (&ran["key"], &ran["durable"]),
+            (&json!(key), &json!(true)),
+            "{ran}"
+        );
     }
     let before = hash(&path);
     assert_eq!(kv(&["get", &path, "user:1"]).ends(0).stdout, b"Alice");
@@ -40,13 +51,20 @@ fn i8_keys_are_put_read_counted_scanned_and_deleted() {
     assert_eq!(got["value"], "", "empty is not absent: {got}");
     kv(&["get", &path, "nobody", "--json"]).fails(4, "nobody");
     assert_eq!(kv(&["count", &path]).ends(0).text(), "4\n");
-    assert_eq!(kv(&["count", &path, "--prefix", "user:", "--json"]).ends(0).object()["count"], 2);
+    assert_eq!(
+        kv(&["count", &path, "--prefix", "user:", "--json"])
+            .ends(0)
+            .object()["count"],
+        2
+    );
     assert_eq!(
         kv(&["scan", &path]).ends(0).text(),
         "empty\t\norder:1\ttea\nuser:1\tAlice\nuser:2\tBob\n"
     );
     assert_eq!(
-        kv(&["scan", &path, "--reverse", "--limit", "2"]).ends(0).text(),
+        kv(&["scan", &path, "--reverse", "--limit", "2"])
+            .ends(0)
+            .text(),
         "user:2\tBob\nuser:1\tAlice\n"
     );
     let between = entries(&path, &["--from", "order", "--to", "user:2"]);
@@ -58,7 +76,10 @@ fn i8_keys_are_put_read_counted_scanned_and_deleted() {
         ]
     );
     assert_eq!(hash(&path), before, "reading changes no byte");
-    assert_eq!(kv(&["del", &path, "user:2", "--json"]).ends(0).object()["deleted"], true);
+    assert_eq!(
+        kv(&["del", &path, "user:2", "--json"]).ends(0).object()["deleted"],
+        true
+    );
     kv(&["del", &path, "user:2", "--json"]).fails(4, "user:2");
     assert_eq!(kv(&["count", &path]).ends(0).text(), "3\n");
     // Regions live beside keys.
@@ -72,13 +93,26 @@ fn h5_any_bytes_pass_through_digits_and_standard_input() {
     let home = directory();
     let path = pool(&home, "4MiB");
     kv(&["put", &path, "--hex", "fffe", "00fffe"]).ends(0);
-    assert_eq!(kv(&["get", &path, "--hex", "FFFE"]).ends(0).text(), "00fffe\n");
-    let got = kv(&["get", &path, "--hex", "fffe", "--json"]).ends(0).object();
-    assert_eq!((&got["key"], &got["value"]), (&json!({"hex": "fffe"}), &json!({"hex": "00fffe"})));
+    assert_eq!(
+        kv(&["get", &path, "--hex", "FFFE"]).ends(0).text(),
+        "00fffe\n"
+    );
+    let got = kv(&["get", &path, "--hex", "fffe", "--json"])
+        .ends(0)
+        .object();
+    assert_eq!(
+        (&got["key"], &got["value"]),
+        (&json!({"hex": "fffe"}), &json!({"hex": "00fffe"}))
+    );
     let all: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     everline_with(&["kv", "put", &path, "all"], &all).ends(0);
     assert_eq!(kv(&["get", &path, "all"]).ends(0).stdout, all);
-    assert_eq!(kv(&["scan", &path, "--hex", "--prefix", "ff"]).ends(0).text(), "fffe\t00fffe\n");
+    assert_eq!(
+        kv(&["scan", &path, "--hex", "--prefix", "ff"])
+            .ends(0)
+            .text(),
+        "fffe\t00fffe\n"
+    );
     assert_eq!(
         kv(&["scan", &path, "--from", "b"]).ends(0).text(),
         "\\xff\\xfe\t\\x00\\xff\\xfe\n"
@@ -94,7 +128,8 @@ fn h5_any_bytes_pass_through_digits_and_standard_input() {
         use std::os::unix::ffi::OsStrExt;
         // A word of the command line need not be text either.
         let key = OsStr::from_bytes(&[0xFF, 0x80]);
-        let words = |verb: &'static str| [OsStr::new("kv"), OsStr::new(verb), OsStr::new(&path), key];
+        let words =
+            |verb: &'static str| [OsStr::new("kv"), OsStr::new(verb), OsStr::new(&path), key];
         everline_with(&words("put"), b"raw").ends(0);
         assert_eq!(everline(&words("get")).ends(0).stdout, b"raw");
     }
@@ -112,7 +147,12 @@ fn h8_cas_stores_only_what_was_expected() {
     kv(&["cas", &path, "lock", "x", "--json"]).fails(2, "--expect");
     kv(&["cas", &path, "lock", "x", "--absent", "--present", "--json"]).fails(2, "--");
     assert_eq!(kv(&["get", &path, "lock"]).ends(0).stdout, b"you");
-    assert_eq!(kv(&["cas", &path, "lock", "he", "--present", "--json"]).ends(0).object()["swapped"], true);
+    assert_eq!(
+        kv(&["cas", &path, "lock", "he", "--present", "--json"])
+            .ends(0)
+            .object()["swapped"],
+        true
+    );
 }
 
 #[test]
@@ -122,7 +162,10 @@ fn h7_keyspaces_do_not_see_each_other() {
     kv(&["put", &path, "k", "default"]).ends(0);
     kv(&["put", &path, "k", "other", "--space", "other"]).ends(0);
     assert_eq!(kv(&["get", &path, "k"]).ends(0).stdout, b"default");
-    assert_eq!(kv(&["get", &path, "k", "--space", "other"]).ends(0).stdout, b"other");
+    assert_eq!(
+        kv(&["get", &path, "k", "--space", "other"]).ends(0).stdout,
+        b"other"
+    );
     kv(&["get", &path, "k", "--space", "missing", "--json"]).fails(4, "missing");
     let spaces = kv(&["spaces", &path, "--json"]).ends(0).object();
     assert_eq!(
@@ -166,7 +209,11 @@ fn l6_a_dump_equals_the_contents_and_a_load_brings_them_back() {
     assert_eq!(entries(&other, &["--space", "copy"]), listed);
     let file = at(&home, "dump.jsonl");
     kv(&["dump", &path, "--hex", "--to", &file, "--json"]).ends(0);
-    assert!(fs::read_to_string(&file).expect("written").contains("{\"hex\":\"ff00\"}"));
+    assert!(
+        fs::read_to_string(&file)
+            .expect("written")
+            .contains("{\"hex\":\"ff00\"}")
+    );
     kv(&["load", &other, &file]).ends(0);
     assert_eq!(entries(&other, &[]), listed);
 }
@@ -181,7 +228,9 @@ fn i8_a_broken_dump_goes_on_behind_its_last_whole_line() {
     let whole = fs::read(&file).expect("written");
     for cut in [0, 1, 40, whole.len() / 2, whole.len() - 1, whole.len()] {
         fs::write(&file, &whole[..cut]).expect("writable");
-        let ran = kv(&["dump", &path, "--to", &file, "--resume", "--json"]).ends(0).object();
+        let ran = kv(&["dump", &path, "--to", &file, "--resume", "--json"])
+            .ends(0)
+            .object();
         assert_eq!(ran["resumed"], cut >= 100, "{cut}: {ran}");
         assert!(fs::read(&file).expect("written") == whole, "cut at {cut}");
     }
@@ -194,7 +243,12 @@ fn i8_a_load_that_met_a_bad_line_goes_on_where_it_stopped() {
     let path = pool(&home, "16MiB");
     let file = at(&home, "keys.jsonl");
     let good = lines(1000);
-    let at_line = good.match_indices('\n').nth(699).expect("a thousand lines").0 + 1;
+    let at_line = good
+        .match_indices('\n')
+        .nth(699)
+        .expect("a thousand lines")
+        .0
+        + 1;
     let bad = format!("{}not json\n{}", &good[..at_line], &good[at_line..]);
     fs::write(&file, bad).expect("writable");
     kv(&["load", &path, &file, "--batch", "100", "--json"]).fails(2, "line 701");
@@ -212,7 +266,10 @@ fn i8_a_load_that_met_a_bad_line_goes_on_where_it_stopped() {
     assert_eq!(kv(&["count", &path]).ends(0).text(), "1000\n");
     // Once it has ended, the same file is loaded from its beginning.
     let again = kv(&["load", &path, &file, "--json"]).ends(0).object();
-    assert_eq!((&again["resumed_behind_line"], &again["loaded"]), (&Value::Null, &json!(1000)));
+    assert_eq!(
+        (&again["resumed_behind_line"], &again["loaded"]),
+        (&Value::Null, &json!(1000))
+    );
     assert_eq!(kv(&["count", &path]).ends(0).text(), "1000\n");
     everline(&["check", &path]).ends(0);
 }
@@ -223,7 +280,9 @@ fn i8_a_load_that_was_killed_goes_on_where_it_stopped() {
     let path = pool(&home, "16MiB");
     let input = lines(3000);
     let mut child = Command::new(env!("CARGO_BIN_EXE_everline"))
-        .args(["kv", "load", &path, "--name", "keys", "--batch", "100", "-v"])
+        .args([
+            "kv", "load", &path, "--name", "keys", "--batch", "100", "-v",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -234,15 +293,24 @@ fn i8_a_load_that_was_killed_goes_on_where_it_stopped() {
     pipe.write_all(&input.as_bytes()[..half]).expect("read");
     pipe.flush().expect("read");
     let told = BufReader::new(child.stderr.take().expect("piped"));
-    let reached = told.lines().map_while(Result::ok).any(|line| line == "loaded 1500 lines");
+    let reached = told
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line == "loaded 1500 lines");
     assert!(reached, "fifteen commits");
     child.kill().expect("running");
     child.wait().expect("killed");
     drop(pipe);
     assert_eq!(kv(&["count", &path]).ends(0).text(), "1500\n");
-    let ran = everline_with(&["kv", "load", &path, "--name", "keys", "--json"], input.as_bytes());
+    let ran = everline_with(
+        &["kv", "load", &path, "--name", "keys", "--json"],
+        input.as_bytes(),
+    );
     let ran = ran.ends(0).object();
-    assert_eq!((&ran["resumed_behind_line"], &ran["loaded"]), (&json!(1500), &json!(1500)));
+    assert_eq!(
+        (&ran["resumed_behind_line"], &ran["loaded"]),
+        (&json!(1500), &json!(1500))
+    );
     assert_eq!(kv(&["dump", &path]).ends(0).text().lines().count(), 3000);
     // From its beginning, on request.
     let ran = everline_with(
@@ -270,7 +338,11 @@ fn i8_bad_lines_of_a_load_are_named() {
         assert!(ran.stderr.contains("line 3"), "{}", ran.stderr);
     }
     kv(&["load", &path, &at(&home, "missing"), "--json"]).fails(4, "missing");
-    assert_eq!(kv(&["count", &path]).ends(0).text(), "0\n", "one commit, which was not made");
+    assert_eq!(
+        kv(&["count", &path]).ends(0).text(),
+        "0\n",
+        "one commit, which was not made"
+    );
 }
 
 #[test]
@@ -286,11 +358,23 @@ fn i8_watch_metrics_tells_what_there_is() {
     let samples = told["samples"].as_array().expect("a list");
     assert_eq!(samples.len(), 3);
     for sample in samples {
-        assert_eq!((&sample["keys"], &sample["total_size"]), (&json!(3), &json!(4 << 20)));
-        assert!(sample["used_size"].as_u64().is_some_and(|used| used > 0), "{sample}");
+        assert_eq!(
+            (&sample["keys"], &sample["total_size"]),
+            (&json!(3), &json!(4 << 20))
+        );
+        assert!(
+            sample["used_size"].as_u64().is_some_and(|used| used > 0),
+            "{sample}"
+        );
     }
     let text = kv(&words).ends(0).text();
-    assert_eq!(text.lines().filter(|line| line.starts_with("3 keys")).count(), 3, "{text}");
+    assert_eq!(
+        text.lines()
+            .filter(|line| line.starts_with("3 keys"))
+            .count(),
+        3,
+        "{text}"
+    );
     assert_eq!(hash(&path), before);
     kv(&["watch-metrics", &path, "--interval", "-1", "--json"]).fails(2, "interval");
 }
@@ -306,7 +390,11 @@ fn f3_a_script_is_one_transaction() {
     kv(&["put", &path, "account:1", "100"]).ends(0);
     let script = "# a transfer\nget account:1\nput account:1 90\nput account:2 \"1 0\"\nget account:1\ndel gone\ncommit\n";
     let ran = tx(&path, script).ends(0).object();
-    assert_eq!((&ran["state"], &ran["durable"]), (&json!("committed"), &json!(true)), "{ran}");
+    assert_eq!(
+        (&ran["state"], &ran["durable"]),
+        (&json!("committed"), &json!(true)),
+        "{ran}"
+    );
     assert_eq!(
         ran["results"],
         json!([
@@ -316,8 +404,13 @@ fn f3_a_script_is_one_transaction() {
         ])
     );
     assert_eq!(kv(&["get", &path, "account:2"]).ends(0).stdout, b"1 0");
-    let text = everline_with(&["tx", &path], b"get account:1\nabort\n").ends(0).text();
-    assert!(text.starts_with("account:1\t90\n") && text.contains("aborted"), "{text}");
+    let text = everline_with(&["tx", &path], b"get account:1\nabort\n")
+        .ends(0)
+        .text();
+    assert!(
+        text.starts_with("account:1\t90\n") && text.contains("aborted"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -325,13 +418,19 @@ fn f4_f16_aborts_savepoints_and_cut_scripts_change_nothing_more() {
     let home = directory();
     let path = pool(&home, "4MiB");
     kv(&["put", &path, "a", "1"]).ends(0);
-    let ran = tx(&path, "put a 2\nsavepoint s\nput a 3\nput b 3\nrollback s\nget a\nget b\ncommit\n");
+    let ran = tx(
+        &path,
+        "put a 2\nsavepoint s\nput a 3\nput b 3\nrollback s\nget a\nget b\ncommit\n",
+    );
     assert_eq!(
         ran.ends(0).object()["results"],
         json!([{"get": "a", "value": "2"}, {"get": "b", "value": null}])
     );
     assert_eq!(entries(&path, &[]), [json!({"key": "a", "value": "2"})]);
-    assert_eq!(tx(&path, "put a 9\nabort\n").ends(0).object()["state"], "aborted");
+    assert_eq!(
+        tx(&path, "put a 9\nabort\n").ends(0).object()["state"],
+        "aborted"
+    );
     for (script, code, words) in [
         ("put a 9\n", 2, "without commit"),
         ("", 2, "without commit"),

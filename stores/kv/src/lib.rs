@@ -17,6 +17,7 @@ mod history;
 mod joint;
 mod lead;
 mod metrics;
+pub mod module;
 mod options;
 mod overlay;
 mod reads;
@@ -28,6 +29,7 @@ mod store;
 mod table;
 mod ticket;
 mod transaction;
+mod verify;
 mod waiting;
 mod window;
 mod writes;
@@ -46,6 +48,7 @@ pub use store::Store;
 pub use table::{SpaceKey, TransactionInfo, TxState};
 pub use ticket::{Receipt, Ticket};
 pub use transaction::{On, Savepoint, Transaction};
+pub use verify::verify;
 
 /// Bytes of the longest key.
 pub use everline::tree::KEY_BYTES_MAX;

@@ -14,8 +14,10 @@ use crate::output::{Answer, size};
 
 /// What `kv cas` can be told.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples: everline kv cas pool.pmem counter 8 --expect 7\n          \
-                        everline kv cas pool.pmem lock me --absent")]
+#[command(
+    after_help = "Examples: everline kv cas pool.pmem counter 8 --expect 7\n          \
+                        everline kv cas pool.pmem lock me --absent"
+)]
 pub struct Options {
     #[command(flatten)]
     place: Place,

@@ -34,21 +34,28 @@ pub struct Options {
 /// All lines show one moment, but for those of a dump that was broken and resumed.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     if global.json && options.to.is_none() {
-        let message = "--json prints one object, and a dump is lines: give the dump a file with --to";
+        let message =
+            "--json prints one object, and a dump is lines: give the dump a file with --to";
         return Err(Failure::usage(message));
     }
     let place = &options.place;
     let (mut out, from) = match &options.to {
         None => (Out::Standard(BufWriter::new(io::stdout())), None),
         Some(path) => {
-            let failed = |error| Failure::io(format_args!("cannot write {}", path.display()), &error);
+            let failed =
+                |error| Failure::io(format_args!("cannot write {}", path.display()), &error);
             let (file, last) = open(path, options.resume).map_err(failed)?;
-            let from = last.map(|(text, number)| line::read(&text, number)).transpose()?;
+            let from = last
+                .map(|(text, number)| line::read(&text, number))
+                .transpose()?;
             (Out::File(BufWriter::new(file)), from.map(|(key, _)| key))
         }
     };
     let resumed = from.is_some();
-    let keys = Keys::Between(from.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+    let keys = Keys::Between(
+        from.map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    );
     let mut written = Ok(0_u64);
     let path = place.look(global, |opened| {
         let total = opened.store.space(&place.space)?.count()?;

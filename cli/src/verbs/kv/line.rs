@@ -21,13 +21,17 @@ pub fn read(line: &[u8], number: u64) -> Result<(Vec<u8>, Vec<u8>), Failure> {
             "line {number} {what}: a line is {{\"key\": …, \"value\": …}}, each a text or {{\"hex\": \"…\"}}"
         ))
     };
-    let value: Value = serde_json::from_slice(line).map_err(|error| wrong(&format!("is no JSON ({error})")))?;
+    let value: Value =
+        serde_json::from_slice(line).map_err(|error| wrong(&format!("is no JSON ({error})")))?;
     let Value::Object(mut map) = value else {
         return Err(wrong("is no object"));
     };
     let mut field = |name: &str| {
-        let value = map.remove(name).ok_or_else(|| wrong(&format!("has no \"{name}\"")))?;
-        bytes::from_json(&value).ok_or_else(|| wrong(&format!("has a \"{name}\" that stands for no bytes")))
+        let value = map
+            .remove(name)
+            .ok_or_else(|| wrong(&format!("has no \"{name}\"")))?;
+        bytes::from_json(&value)
+            .ok_or_else(|| wrong(&format!("has a \"{name}\" that stands for no bytes")))
     };
     let entry = (field("key")?, field("value")?);
     match map.keys().next() {

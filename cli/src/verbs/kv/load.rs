@@ -33,8 +33,10 @@ const BATCH_BYTES: u64 = 1 << 20;
 
 /// What `kv load` can be told.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples: everline kv load pool.pmem keys.jsonl\n          \
-                        zcat keys.gz | everline kv load pool.pmem --name keys")]
+#[command(
+    after_help = "Examples: everline kv load pool.pmem keys.jsonl\n          \
+                        zcat keys.gz | everline kv load pool.pmem --name keys"
+)]
 pub struct Options {
     #[command(flatten)]
     place: Place,
@@ -157,11 +159,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
 }
 
 impl<'o> Load<'o> {
-    fn begin(
-        opened: &'o Opened,
-        options: &Options,
-        name: Option<String>,
-    ) -> Result<Self, Failure> {
+    fn begin(opened: &'o Opened, options: &Options, name: Option<String>) -> Result<Self, Failure> {
         let space = opened.space_or_new(&options.place.space)?;
         let Some(name) = name else {
             return Ok(Load {
@@ -222,7 +220,9 @@ impl<'o> Load<'o> {
             }
             let (key, value) = line::read(&text, next.lines)?;
             let put = tx.on(&self.space).put(&key, &value);
-            self.opened.tell(put).map_err(|error| error.at(format_args!("line {}", next.lines)))?;
+            self.opened
+                .tell(put)
+                .map_err(|error| error.at(format_args!("line {}", next.lines)))?;
         }
         if let Some((positions, name)) = &self.positions {
             let kept = match ended {
@@ -243,8 +243,13 @@ fn skip(reader: &mut dyn BufRead, begun: &Position) -> Result<(), Failure> {
     let ahead = begun.bytes - begun.last_len.min(begun.bytes);
     let passed = io::copy(&mut reader.by_ref().take(ahead), &mut io::sink()).map_err(failed)?;
     let mut last = Vec::new();
-    reader.by_ref().take(begun.last_len).read_to_end(&mut last).map_err(failed)?;
-    if passed == ahead && last.len() as u64 == begun.last_len && crc32c(0, &last) == begun.last_crc {
+    reader
+        .by_ref()
+        .take(begun.last_len)
+        .read_to_end(&mut last)
+        .map_err(failed)?;
+    if passed == ahead && last.len() as u64 == begun.last_len && crc32c(0, &last) == begun.last_crc
+    {
         return Ok(());
     }
     Err(Failure::usage(format!(

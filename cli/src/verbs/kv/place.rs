@@ -8,11 +8,11 @@ use clap::Args;
 use everline::media::Errno;
 use everline::media::preserve::Preserved;
 use everline_kv::module::bytes;
-use everline_kv::{KvError, Space, Store, StoreOptions};
-use everline_region::{RecoveryMode, TargetMedia};
+use everline_kv::{KvError, Space, Store, StoreOptions, verify};
+use everline_region::TargetMedia;
 
 use crate::args::Global;
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::open::{Pool, for_reading, for_writing};
 
 /// What keeps the bytes of a store that a verb has opened.
@@ -85,7 +85,7 @@ pub fn look_at<R>(
     work: impl FnOnce(&Opened) -> Result<R, KvError<Errno>>,
 ) -> Result<R, Failure> {
     let (pool, _place) = for_reading(pool, global)?;
-    let opened = Opened::new(pool, global)?;
+    let opened = Opened::new(pool)?;
     let seen = opened.tell(work(&opened))?;
     opened.pool.target.still_whole()?;
     Ok(seen)
@@ -97,7 +97,7 @@ pub fn with_store<R>(
     global: &Global,
     work: impl FnOnce(&Opened) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let opened = Opened::new(for_writing(pool, global)?, global)?;
+    let opened = Opened::new(for_writing(pool, global)?)?;
     let done = work(&opened);
     let closed = opened.store.close();
     let Opened { pool, store } = opened;
@@ -133,18 +133,15 @@ pub struct Opened {
 }
 
 impl Opened {
-    fn new(pool: Pool, global: &Global) -> Result<Self, Failure> {
+    fn new(pool: Pool) -> Result<Self, Failure> {
+        verify(&pool.target)?;
         let options = StoreOptions {
             recovery_time: pool.target.report().recovering,
             ..StoreOptions::default()
         };
         let store = Store::open(Arc::clone(pool.target.regions()), &options);
         let store = store.map_err(|error| Failure::from(error).at(pool.path.display()))?;
-        let opened = Opened { pool, store };
-        if RecoveryMode::from(global.recovery) == RecoveryMode::Full {
-            opened.verify()?;
-        }
-        Ok(opened)
+        Ok(Opened { pool, store })
     }
 
     /// The pool's path, for answers.
@@ -164,22 +161,5 @@ impl Opened {
     /// An outcome with the pool's path in front of what went wrong.
     pub fn tell<R>(&self, outcome: Result<R, KvError<Errno>>) -> Result<R, Failure> {
         outcome.map_err(|error| Failure::from(error).at(self.path()))
-    }
-
-    /// Recovery `full`: every tree and every record is right. Errors: the first place that is not.
-    fn verify(&self) -> Result<(), Failure> {
-        let (mut count, mut first) = (0_u64, None);
-        let checked = self.store.check(|problem| {
-            count += 1;
-            first.get_or_insert_with(|| problem.to_string());
-        });
-        self.tell(checked)?;
-        match first {
-            None => Ok(()),
-            Some(first) => {
-                let message = format!("recovery \"full\" found {count} problem(s); the first: {first}");
-                Err(Failure::new(Code::Inconsistent, "unsound", message).at(self.path()))
-            }
-        }
     }
 }

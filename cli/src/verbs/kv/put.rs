@@ -13,9 +13,11 @@ use crate::output::{Answer, size};
 
 /// What `kv put` can be told.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples: everline kv put pool.pmem user:1 Alice\n          \
+#[command(
+    after_help = "Examples: everline kv put pool.pmem user:1 Alice\n          \
                         everline kv put pool.pmem --hex fffe 00ff\n          \
-                        everline kv put pool.pmem picture < picture.png")]
+                        everline kv put pool.pmem picture < picture.png"
+)]
 pub struct Options {
     #[command(flatten)]
     place: Place,

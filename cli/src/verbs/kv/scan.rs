@@ -36,7 +36,8 @@ impl Range {
 
     /// The bounds that were typed.
     pub fn typed(&self, place: &Place) -> Result<Keys, Failure> {
-        let read = |word: &Option<OsString>| word.as_ref().map(|word| place.typed(word)).transpose();
+        let read =
+            |word: &Option<OsString>| word.as_ref().map(|word| place.typed(word)).transpose();
         Ok(match read(&self.prefix)? {
             Some(prefix) => Keys::Prefix(prefix),
             None => Keys::Between(
@@ -116,9 +117,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     for (key, value) in &entries {
         lines.say(format_args!("{}\t{}", place.shown(key), place.shown(value)));
     }
-    let told = |(key, value): &(Vec<u8>, Vec<u8>)| {
-        json!({"key": bytes::to_json(key), "value": bytes::to_json(value)})
-    };
+    let told = |(key, value): &(Vec<u8>, Vec<u8>)| json!({"key": bytes::to_json(key), "value": bytes::to_json(value)});
     let json = json!({
         "pool": path,
         "space": place.space,

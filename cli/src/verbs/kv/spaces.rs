@@ -21,7 +21,7 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (path, spaces) = look_at(&options.pool, global, |opened| {
         let mut spaces = Vec::new();
-        for name in opened.store.spaces()? {
+        for name in opened.store.spaces() {
             let count = opened.store.space(&name)?.count()?;
             spaces.push((name, count));
         }
@@ -29,7 +29,10 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     })?;
     let mut lines = Lines::default();
     for (name, count) in &spaces {
-        lines.put(&format!("\"{}\"", name.escape_debug()), format_args!("{count} keys"));
+        lines.put(
+            &format!("\"{}\"", name.escape_debug()),
+            format_args!("{count} keys"),
+        );
     }
     let told = |(name, count): &(String, u64)| json!({"name": name, "count": count});
     let json = json!({

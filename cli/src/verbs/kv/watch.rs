@@ -58,9 +58,9 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
 
 fn look(global: &Global, options: &Options) -> Result<Value, Failure> {
     look_at(&options.pool, global, |opened| {
-        let metrics = opened.store.metrics();
+        let metrics = opened.store.metrics()?;
         let mut keys = 0;
-        let spaces = opened.store.spaces()?;
+        let spaces = opened.store.spaces();
         for name in &spaces {
             keys += opened.store.space(name)?.count()?;
         }

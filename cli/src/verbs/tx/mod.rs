@@ -19,9 +19,11 @@ use script::Step;
 
 /// What `tx` can be told.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: printf 'put a 1\\ndel b\\ncommit\\n' | everline tx pool.pmem\n\n\
+#[command(
+    after_help = "Example: printf 'put a 1\\ndel b\\ncommit\\n' | everline tx pool.pmem\n\n\
                         Lines: put KEY VALUE, get KEY, del KEY, savepoint NAME, rollback NAME, space NAME, commit, abort.\n\
-                        A word with blanks stands in quotation marks.")]
+                        A word with blanks stands in quotation marks."
+)]
 pub struct Options {
     /// The pool's file, or the directory that holds its pool.pmem
     pool: std::path::PathBuf,
@@ -52,8 +54,11 @@ fn steps(options: &Options) -> Result<Vec<(u64, Step)>, Failure> {
     for (index, line) in std::io::stdin().lock().lines().enumerate() {
         let number = index as u64 + 1;
         let line = line.map_err(|error| Failure::io("cannot read the script", &error))?;
-        if matches!(steps.last(), Some((_, Step::Commit | Step::Abort))) && !line.trim().is_empty() {
-            let message = format!("line {number} stands behind the end of the transaction: nothing was changed");
+        if matches!(steps.last(), Some((_, Step::Commit | Step::Abort))) && !line.trim().is_empty()
+        {
+            let message = format!(
+                "line {number} stands behind the end of the transaction: nothing was changed"
+            );
             return Err(Failure::usage(message));
         }
         if let Some(step) = script::read(&line, number, options.hex)? {
@@ -123,7 +128,8 @@ impl<'o> Run<'o> {
             }
             Step::Del(key) => {
                 let there = opened.tell(tx.on(&self.space).delete(key))?;
-                self.results.push(json!({"del": bytes::to_json(key), "deleted": there}));
+                self.results
+                    .push(json!({"del": bytes::to_json(key), "deleted": there}));
             }
             Step::Savepoint(name) => {
                 let savepoint = opened.tell(tx.savepoint())?;
@@ -131,7 +137,9 @@ impl<'o> Run<'o> {
             }
             Step::Rollback(name) => {
                 let savepoint = self.savepoints.get(name).ok_or_else(|| {
-                    Failure::usage(format!("no savepoint is named \"{name}\": nothing was changed"))
+                    Failure::usage(format!(
+                        "no savepoint is named \"{name}\": nothing was changed"
+                    ))
                 })?;
                 opened.tell(tx.rollback_to(savepoint))?;
             }

@@ -43,7 +43,8 @@ pub enum Step {
 
 /// Reads the line with this number; `None` where it is empty or a remark.
 pub fn read(line: &str, number: u64, hex: bool) -> Result<Option<Step>, Failure> {
-    let wrong = |what: String| Failure::usage(format!("line {number}: {what}; nothing was changed"));
+    let wrong =
+        |what: String| Failure::usage(format!("line {number}: {what}; nothing was changed"));
     let words = words(line).map_err(wrong)?;
     let Some((verb, rest)) = words.split_first() else {
         return Ok(None);
@@ -85,7 +86,8 @@ fn words(line: &str) -> Result<Vec<String>, String> {
             true => {
                 let mut values = serde_json::Deserializer::from_str(rest).into_iter::<String>();
                 let word = values.next().and_then(Result::ok);
-                let word = word.ok_or("a word in quotation marks does not end, or is no JSON string")?;
+                let word =
+                    word.ok_or("a word in quotation marks does not end, or is no JSON string")?;
                 words.push(word);
                 values.byte_offset()
             }
@@ -121,9 +123,20 @@ mod tests {
         assert_eq!(step("put fffe 00", true), put(&[0xFF, 0xFE], &[0]));
         assert_eq!(step("# remark", false), None);
         assert_eq!(step("", false), None);
-        for line in ["put a", "get", "fetch a", "put \"a b", "put \"a\"b c", "commit now"] {
+        for line in [
+            "put a",
+            "get",
+            "fetch a",
+            "put \"a b",
+            "put \"a\"b c",
+            "commit now",
+        ] {
             let failure = read(line, 7, false).expect_err(line);
-            assert!(failure.message.starts_with("line 7: "), "{}", failure.message);
+            assert!(
+                failure.message.starts_with("line 7: "),
+                "{}",
+                failure.message
+            );
         }
         assert!(read("put xyz 00", 1, true).is_err());
     }

@@ -64,14 +64,26 @@ mod tests {
     #[test]
     fn every_byte_comes_back_from_either_form() {
         let all: Vec<u8> = (0..=255).collect();
-        for bytes in [&b""[..], b"text", "\u{fc}\n\"".as_bytes(), &[0xFF, 0xFE], &all] {
+        for bytes in [
+            &b""[..],
+            b"text",
+            "\u{fc}\n\"".as_bytes(),
+            &[0xFF, 0xFE],
+            &all,
+        ] {
             assert_eq!(from_json(&to_json(bytes)).as_deref(), Some(bytes));
             assert_eq!(from_json(&to_hex_json(bytes)).as_deref(), Some(bytes));
         }
         assert_eq!(to_json(b"text"), json!("text"));
         assert_eq!(to_json(&[0xFF, 0]), json!({"hex": "ff00"}));
         assert_eq!(from_hex("FFfe"), Some(vec![0xFF, 0xFE]));
-        for wrong in [json!(1), json!({"hex": "f"}), json!({"hex": "zz"}), json!({}), json!(null)] {
+        for wrong in [
+            json!(1),
+            json!({"hex": "f"}),
+            json!({"hex": "zz"}),
+            json!({}),
+            json!(null),
+        ] {
             assert_eq!(from_json(&wrong), None, "{wrong}");
         }
     }

@@ -152,7 +152,9 @@ impl PMEMConfig {
         ];
         match rules.into_iter().find(|rule| !rule.holds) {
             None => Ok(()),
-            Some(Rule { field, value, rule, .. }) => Err(wrong(field, &value, rule)),
+            Some(Rule {
+                field, value, rule, ..
+            }) => Err(wrong(field, &value, rule)),
         }
     }
 
@@ -218,7 +220,11 @@ impl TryFrom<Value> for PMEMConfig {
 
     fn try_from(value: Value) -> Result<Self, ConfigError> {
         let Value::Object(map) = value else {
-            return Err(wrong("the module's configuration", &value, "must be a JSON object"));
+            return Err(wrong(
+                "the module's configuration",
+                &value,
+                "must be a JSON object",
+            ));
         };
         let (mut given, default) = (Given(map), PMEMConfig::default());
         let path = |value: &Value| value.as_str().map(PathBuf::from);

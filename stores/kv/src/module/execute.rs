@@ -137,7 +137,7 @@ impl PersistentMemoryModule {
             }
             "get_metrics" => {
                 given.finish()?;
-                Ok(self.get_metrics().to_json())
+                Ok(self.get_metrics()?.to_json())
             }
             _ => Err(ModuleError::UnknownOperation {
                 name: given.operation,

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use super::work::Workers;
 use super::{ModuleError, PMEMConfig, PMEMMetrics, PersistenceMode};
-use crate::{Clock, Mode, Store, StoreOptions, Transaction};
+use crate::{Clock, Mode, Store, StoreOptions, Transaction, verify};
 
 /// Threads for operations that wait: commits that run at a time share a sync.
 const WORKERS: usize = 4;
@@ -97,7 +97,11 @@ impl Shared {
             return Ok(Initialized::Already);
         }
         let live = open(config, self.clock.as_ref())?;
-        let created = live.target.lock().as_ref().is_some_and(|target| target.report().created);
+        let created = live
+            .target
+            .lock()
+            .as_ref()
+            .is_some_and(|target| target.report().created);
         *self.state.lock() = State::Open(Arc::new(live));
         Ok(match created {
             true => Initialized::Created,
@@ -110,21 +114,32 @@ impl Shared {
         let live = self.live().ok_or(ModuleError::NotInitialized)?;
         // From here on every operation is refused (P1); those under way have the store or are told that it is closed.
         *self.state.lock() = State::default();
-        let last = live.abort_all();
+        live.abort_all();
+        let last = live.metrics();
+        let closed = live.close();
+        let last = last?;
         *self.state.lock() = State::Closed { last };
-        live.close().map(|()| last)
+        closed.map(|()| last)
     }
 }
 
 impl Live {
-    /// Aborts every open transaction; the metrics afterwards (P3).
-    fn abort_all(&self) -> PMEMMetrics {
-        let open: Vec<Slot> = self.transactions.lock().drain().map(|(_, slot)| slot).collect();
+    fn metrics(&self) -> Result<PMEMMetrics, ModuleError> {
+        Ok(PMEMMetrics::of(&self.store.metrics()?))
+    }
+
+    /// Aborts every open transaction (P3).
+    fn abort_all(&self) {
+        let open: Vec<Slot> = self
+            .transactions
+            .lock()
+            .drain()
+            .map(|(_, slot)| slot)
+            .collect();
         for slot in open {
             // Dropped is aborted.
             drop(slot.lock().take());
         }
-        PMEMMetrics::of(&self.store.metrics())
     }
 
     /// What was committed is made durable, the log is emptied, and the pool's lock given back.
@@ -158,6 +173,7 @@ fn open(config: &PMEMConfig, clock: Option<&Clock>) -> Result<Live, ModuleError>
         recovery_time: target.report().recovering,
         ..StoreOptions::default()
     };
+    verify(&target)?;
     let store = Store::open(Arc::clone(target.regions()), &options)?;
     let random = Identity::random().map_err(|error| TargetError::NoIdentity {
         place: config.storage_path.display().to_string(),
@@ -195,7 +211,10 @@ impl PersistentMemoryModule {
     pub fn with_clock(config: PMEMConfig, clock: Clock) -> Self {
         let clock = Some(clock);
         PersistentMemoryModule {
-            shared: Arc::new(Shared { clock, ..Shared::default() }),
+            shared: Arc::new(Shared {
+                clock,
+                ..Shared::default()
+            }),
             ..Self::new(config)
         }
     }
@@ -231,12 +250,15 @@ impl PersistentMemoryModule {
         self.work(move || shared.shutdown())?.await
     }
 
-    /// The numbers since `initialize`; after `shutdown` the last ones, before `initialize` zeros. Cost: no wait.
-    pub fn get_metrics(&self) -> PMEMMetrics {
-        match &*self.shared.state.lock() {
-            State::Open(live) => PMEMMetrics::of(&live.store.metrics()),
-            State::Closed { last } => *last,
-        }
+    /// The numbers since `initialize`; after `shutdown` the last ones, before `initialize` zeros.
+    ///
+    /// Errors: the pool's metadata cannot be right. Cost: reads every bitmap of the heap, no wait for the medium.
+    pub fn get_metrics(&self) -> Result<PMEMMetrics, ModuleError> {
+        let live = match &*self.shared.state.lock() {
+            State::Open(live) => Arc::clone(live),
+            State::Closed { last } => return Ok(*last),
+        };
+        live.metrics()
     }
 
     /// What is open. Errors: nothing is (P1).

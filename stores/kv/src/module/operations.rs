@@ -37,12 +37,12 @@ impl Live {
     fn within<T>(
         &self,
         id: &str,
-        work: impl FnOnce(&mut Transaction<Medium>) -> Result<T, KvError<everline::media::Errno>>,
+        work: impl FnOnce(&Transaction<Medium>) -> Result<T, KvError<everline::media::Errno>>,
     ) -> Result<T, ModuleError> {
         let missing = || ModuleError::NoTransaction { id: id.to_owned() };
         let slot = self.slot(id).ok_or_else(missing)?;
-        let mut state = slot.lock();
-        let transaction = state.as_mut().ok_or_else(missing)?;
+        let state = slot.lock();
+        let transaction = state.as_ref().ok_or_else(missing)?;
         Ok(work(transaction)?)
     }
 }
@@ -127,7 +127,10 @@ impl PersistentMemoryModule {
     /// [`PersistentMemoryModule::commit`]. Cost: no wait.
     pub async fn abort(&self, transaction: &str) -> Result<bool, ModuleError> {
         let live = self.live()?;
-        Ok(live.take(transaction).map(Transaction::abort).is_some())
+        match live.take(transaction) {
+            Some(transaction) => Ok(transaction.abort().map(|()| true)?),
+            None => Ok(false),
+        }
     }
 
     /// Makes everything durable that was committed, and empties the log as far as nobody needs it. Open transactions stay
@@ -142,7 +145,10 @@ impl PersistentMemoryModule {
     pub fn transactions(&self) -> Result<Vec<(String, TransactionInfo)>, ModuleError> {
         let live = self.live()?;
         let open = live.store.transactions();
-        Ok(open.into_iter().map(|info| (live.id_of(info.id), info)).collect())
+        Ok(open
+            .into_iter()
+            .map(|info| (live.id_of(info.id), info))
+            .collect())
     }
 
     /// Does what is due by a clock that a test advances; nothing where the system's clock drives a thread.
