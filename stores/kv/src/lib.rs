@@ -17,6 +17,7 @@ mod history;
 mod joint;
 mod lead;
 mod metrics;
+#[cfg(unix)]
 pub mod module;
 mod options;
 mod overlay;
@@ -29,6 +30,7 @@ mod store;
 mod table;
 mod ticket;
 mod transaction;
+#[cfg(unix)]
 mod verify;
 mod waiting;
 mod window;
@@ -48,6 +50,7 @@ pub use store::Store;
 pub use table::{SpaceKey, TransactionInfo, TxState};
 pub use ticket::{Receipt, Ticket};
 pub use transaction::{On, Savepoint, Transaction};
+#[cfg(unix)]
 pub use verify::verify;
 
 /// Bytes of the longest key.

@@ -267,10 +267,14 @@ impl PersistentMemoryModule {
     }
 
     /// Has `work` done on a thread of the module's.
-    pub(super) fn work<T: Send + 'static>(
+    pub(super) fn work<T, F>(
         &self,
-        work: impl FnOnce() -> Result<T, ModuleError> + Send + 'static,
-    ) -> Result<impl Future<Output = Result<T, ModuleError>> + Send + use<T>, ModuleError> {
+        work: F,
+    ) -> Result<impl Future<Output = Result<T, ModuleError>> + Send + use<T, F>, ModuleError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ModuleError> + Send + 'static,
+    {
         let workers = match self.workers.get() {
             Some(workers) => workers,
             None => {

@@ -151,6 +151,12 @@ impl PersistentMemoryModule {
             .collect())
     }
 
+    /// Bytes of log that no checkpoint has retired.
+    pub fn log_bytes(&self) -> Result<u64, ModuleError> {
+        let live = self.live()?;
+        Ok(live.store.regions().engine().log().status().used_bytes)
+    }
+
     /// Does what is due by a clock that a test advances; nothing where the system's clock drives a thread.
     pub fn run_due(&self) -> Result<(), ModuleError> {
         Ok(self.live()?.store.run_due()?)
