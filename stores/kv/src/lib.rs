@@ -19,6 +19,7 @@ mod lead;
 mod metrics;
 #[cfg(unix)]
 pub mod module;
+#[cfg(unix)]
 mod open;
 mod options;
 mod overlay;
