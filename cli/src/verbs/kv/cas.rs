@@ -57,7 +57,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
             true => opened.space_or_new(&place.space)?,
             false => opened.tell(opened.store.space(&place.space))?,
         };
-        match opened.tell(space.put_if(&key, &value, condition))? {
+        match opened.tell(space.put_if(&key, condition, &value))? {
             true => Ok(opened.path()),
             false => {
                 let message = format!(

@@ -238,7 +238,7 @@ impl<'o> Load<'o> {
 }
 
 /// Passes over what an earlier load has stored, and looks whether it is the same input.
-fn skip(reader: &mut dyn BufRead, begun: &Position) -> Result<(), Failure> {
+fn skip(reader: &mut impl BufRead, begun: &Position) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io("cannot read the input", &error);
     let ahead = begun.bytes - begun.last_len.min(begun.bytes);
     let passed = io::copy(&mut reader.by_ref().take(ahead), &mut io::sink()).map_err(failed)?;
