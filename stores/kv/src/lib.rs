@@ -39,7 +39,7 @@ mod window;
 mod writes;
 
 pub use catalogue::SPACE_NAME_BYTES_MAX;
-pub use check::{StoreCheck, check_pool};
+pub use check::{StoreCheck, check_pool, own_objects};
 pub use clock::{Clock, ManualClock};
 pub use error::KvError;
 pub use histogram::Percentiles;
