@@ -345,6 +345,7 @@ fn f9_a_snapshot_that_needs_more_than_memory_allows_is_told() {
             Some(Err(KvError::SnapshotTooOld { .. }))
         ));
         assert!(scan.next().is_none());
+        drop(scan);
         assert_eq!(tx.get("own"), Ok(some("write")));
         assert!(matches!(tx.commit(), Err(KvError::SnapshotTooOld { .. })));
         assert_eq!(store.exists("own"), Ok(false));

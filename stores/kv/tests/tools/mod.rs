@@ -128,11 +128,8 @@ pub fn seen<M: Media>(tx: &Transaction<M>) -> State {
 pub fn problems<M: Media>(store: &Store<M>) -> Vec<String> {
     let mut problems = Vec::new();
     let regions = store.regions();
-    {
-        let _still = regions.engine().pause();
-        let engine = regions.engine();
-        engine.check(|problem| problems.push(problem.to_string()));
-    }
+    let engine = regions.engine();
+    engine.check(|problem| problems.push(problem.to_string()));
     regions.check(|problem| problems.push(problem.to_string()));
     let check = store.check().expect("open");
     for (space, problem) in check.problems {
