@@ -22,13 +22,27 @@ impl<'e, M: Media> Tx<'e, M> {
     /// Errors: [`TxError::Sync`], outcome unknown and pool poisoned; any other, the old state stands (I10).
     /// Cost: see [`crate::tx`]. Crash: before the record is durable the old state, from then on the new one.
     #[inline(always)]
-    pub fn commit(mut self) -> Result<Receipt, TxError<M::SyncError>> {
+    pub fn commit(self) -> Result<Receipt, TxError<M::SyncError>> {
+        self.commit_between(|_timestamp| {})
+    }
+
+    /// As [`Tx::commit`], and calls `between` with the commit timestamp at the one moment when the transaction is durable
+    /// and none of its homes is stored yet: lock-free readers are told there which homes are about to change.
+    ///
+    /// It is called once if the commit succeeds and anything was changed, else never. Nothing may fail in it: a panic
+    /// there leaves a transaction that is durable and not visible until the pool is opened anew. What is stored in
+    /// place under a before-image has its bytes already.
+    #[inline(always)]
+    pub fn commit_between(
+        mut self,
+        between: impl FnOnce(u64),
+    ) -> Result<Receipt, TxError<M::SyncError>> {
         let durability = self.manager.pool.media().durability();
         let timestamp = if self.is_untouched() {
             self.commit_nothing()?;
             0
         } else {
-            self.commit_changes()?
+            self.commit_changes(between)?
         };
         Ok(Receipt {
             timestamp,
@@ -57,11 +71,11 @@ impl<'e, M: Media> Tx<'e, M> {
     }
 
     #[inline(never)]
-    fn commit_changes(&mut self) -> Result<u64, TxError<M::SyncError>> {
+    fn commit_changes(&mut self, between: impl FnOnce(u64)) -> Result<u64, TxError<M::SyncError>> {
         if let Err(error) = self.prepare() {
             return Err(self.give_up(error));
         }
-        let timestamp = self.seal()?;
+        let timestamp = self.seal(between)?;
         if self.manager.log.wants_checkpoint(self.lane.cursor.lane) {
             self.manager.checkpoint_in_passing();
         }
@@ -111,8 +125,9 @@ impl<'e, M: Media> Tx<'e, M> {
 
     /// From here on only a fence can fail.
     #[inline]
-    fn seal(&mut self) -> Result<u64, TxError<M::SyncError>> {
+    fn seal(&mut self, between: impl FnOnce(u64)) -> Result<u64, TxError<M::SyncError>> {
         let timestamp = self.write_commit()?;
+        between(timestamp);
         self.store_homes(timestamp);
         let manager = self.manager;
         let work = self.work();

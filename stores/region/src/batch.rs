@@ -208,11 +208,19 @@ impl<'r, M: Media> Batch<'r, M> {
     ///
     /// Errors: as of [`Tx::commit`]; unless it is a failed sync, nothing changed. Cost: one wait, two where
     /// regions were made, none for an empty batch.
-    pub fn commit(mut self) -> Result<Receipt, RegionError<M::SyncError>> {
+    pub fn commit(self) -> Result<Receipt, RegionError<M::SyncError>> {
+        self.commit_between(|_timestamp| {})
+    }
+
+    /// As [`Batch::commit`], with a call at the moment that [`Tx::commit_between`] describes.
+    pub fn commit_between(
+        mut self,
+        between: impl FnOnce(u64),
+    ) -> Result<Receipt, RegionError<M::SyncError>> {
         let Some(tx) = self.tx.take() else {
             unreachable!("taken out only here, in abort and in drop")
         };
-        let outcome = tx.commit();
+        let outcome = tx.commit_between(between);
         if outcome.is_ok() {
             self.changes.steps.clear();
         }
