@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`cost`] | what our store asks of the medium |
 //! | [`ours`] | our store on a pool |
 //! | [`peers`] | LMDB, redb, fjall and SQLite through their public interfaces; none without the feature |
 //! | [`ycsb`] | the shapes A to F of the Yahoo! Cloud Serving Benchmark |
@@ -9,6 +10,7 @@
 
 use std::path::Path;
 
+pub mod cost;
 pub mod ours;
 #[cfg(feature = "stores")]
 pub mod peers;

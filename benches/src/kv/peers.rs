@@ -21,7 +21,7 @@ pub const FJALL: Store = Store {
     open: fjall,
 };
 
-/// redb, with durability `None`, which leaves a commit to the next durable one, or `Immediate`.
+/// redb with its default, durability `Immediate`: with less, a killed process loses what it committed.
 pub const REDB: Store = Store {
     folder: "redb",
     open: redb,
@@ -118,7 +118,7 @@ fn redb(directory: &Path, promise: Promise) -> Box<dyn KeyValue> {
 impl KeyValue for Redb {
     fn name(&self) -> &'static str {
         match self.promise {
-            Promise::Memory => "redb, durability none",
+            Promise::Memory => "redb, page cache",
             Promise::Synced => "redb, synced",
         }
     }
@@ -128,11 +128,7 @@ impl KeyValue for Redb {
     }
 
     fn put_all(&self, keys: &[Key], value: &[u8]) {
-        let mut tx = self.database.begin_write().expect("a writer");
-        if self.promise == Promise::Memory {
-            let weaker = tx.set_durability(redb::Durability::None);
-            weaker.expect("no savepoint was made");
-        }
+        let tx = self.database.begin_write().expect("a writer");
         let mut table = tx.open_table(TABLE).expect("made before");
         for key in keys {
             table.insert(key.as_slice(), value).expect("room");
@@ -278,7 +274,7 @@ const RANGE: &str = "SELECT key, value FROM entries WHERE key >= ?1 ORDER BY key
 impl KeyValue for Sqlite {
     fn name(&self) -> &'static str {
         match self.promise {
-            Promise::Memory => "SQLite WAL OFF, page cache",
+            Promise::Memory => "SQLite WAL, page cache",
             Promise::Synced => "SQLite WAL FULL",
         }
     }

@@ -103,7 +103,7 @@ const ROWS: [Row; 14] = [
     on_disk("kv/put 100 per commit on a disk file", Work::PutAll, 1),
 ];
 
-const REOPEN: &str = "kv/reopen after a crash";
+const REOPEN: &str = "kv/reopen 1 M keys";
 const TWO_READERS: &str = "kv/get two readers";
 
 /// Every row, in the order in which they are measured.

@@ -32,8 +32,8 @@ fn transfer(store: &On, isolation: Isolation, random: &mut Random) -> bool {
     let from = random.below(ACCOUNTS);
     let to = (from + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
     for _ in 0..1000 {
-        let mut tx = store.begin_with(isolation).expect("open");
-        let mut balance = |number| {
+        let tx = store.begin_with(isolation).expect("open");
+        let balance = |number| {
             let bytes = tx.get(&account(number)).expect("a young snapshot");
             amount(&bytes.expect("accounts stay"))
         };
@@ -56,7 +56,7 @@ fn transfer(store: &On, isolation: Isolation, random: &mut Random) -> bool {
 fn sum(store: &On) -> u64 {
     let tx = store.begin().expect("open");
     let all = (Bound::Unbounded::<&[u8]>, Bound::Unbounded);
-    let entries = tx.scan(all, Direction::Forward).expect("open");
+    let entries = tx.scan::<&[u8]>(all, Direction::Forward);
     let amounts: Vec<u64> = entries
         .map(|entry| amount(&entry.expect("a young snapshot").1))
         .collect();
@@ -78,7 +78,7 @@ fn check_left(cut: CrashMedia, options: &StoreOptions) {
 fn bank(options: &StoreOptions, isolation: Isolation, transfers: u64) {
     let media = CrashMedia::new(POOL);
     let store = world::create(media.clone(), options);
-    let mut tx = store.begin().expect("open");
+    let tx = store.begin().expect("open");
     for number in 0..ACCOUNTS {
         tx.put(&account(number), &EACH.to_le_bytes()).expect("open");
     }

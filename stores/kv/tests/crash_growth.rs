@@ -37,7 +37,7 @@ fn options() -> StoreOptions {
 /// Puts or deletes `from..to`, as many at once; says through `done` how many commits have returned.
 fn change(store: &On, from: u64, to: u64, put: bool, done: &AtomicU64) {
     for first in (from..to).step_by(AT_ONCE as usize) {
-        let mut tx = store.begin().expect("open");
+        let tx = store.begin().expect("open");
         for number in first..first + AT_ONCE {
             match put {
                 true => tx.put(&key(number), &number.to_le_bytes()).expect("open"),

@@ -32,7 +32,7 @@ fn row() -> Row {
         &|| drop(store.put(b"d", &[2; 20]).expect("room")), // in place
         &|| drop(store.put(b"c", &[3; 30]).expect("room")), // splits the leaf
         &|| {
-            let mut tx = store.begin().expect("open");
+            let tx = store.begin().expect("open");
             tx.put(b"a", &[4; 5]).expect("open");
             tx.delete(b"b").expect("open");
             tx.put(b"f", &[5; 60]).expect("open");

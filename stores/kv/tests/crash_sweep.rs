@@ -123,12 +123,12 @@ fn run(store: On, op: Op, before: &Seen, turn: usize) -> On {
             store.append(key.as_bytes(), &bytes(3, turn)).expect("room");
         }
         Op::New(key) => {
-            let put = store.put_if(key.as_bytes(), &bytes(6, turn), Condition::Absent);
+            let put = store.put_if(key, Condition::Absent, bytes(6, turn));
             let there = before.0[""].contains_key(key.as_bytes());
             assert_eq!(put.expect("room"), !there);
         }
         Op::Commit | Op::Savepoint | Op::Abort | Op::OverCheckpoint => {
-            let mut tx = store.begin().expect("open");
+            let tx = store.begin().expect("open");
             tx.put(b"c", &bytes(8, turn)).expect("open");
             if op == Op::OverCheckpoint {
                 store.checkpoint().expect("no failing fence");
@@ -136,7 +136,7 @@ fn run(store: On, op: Op, before: &Seen, turn: usize) -> On {
             let kept = tx.savepoint().expect("open");
             tx.put(b"f", &bytes(20, turn)).expect("open");
             if op == Op::Savepoint {
-                tx.rollback_to(kept).expect("made by it");
+                tx.rollback_to(&kept).expect("made by it");
             }
             tx.delete(b"b").expect("open");
             if op == Op::Abort {
@@ -150,7 +150,7 @@ fn run(store: On, op: Op, before: &Seen, turn: usize) -> On {
                 store.create_space(OTHER).expect("room");
             }
             let other = store.space(OTHER).expect("there");
-            let mut tx = store.begin().expect("open");
+            let tx = store.begin().expect("open");
             tx.put(b"c", &bytes(8, turn)).expect("open");
             tx.on(&other).put(b"c", &bytes(7, turn)).expect("open");
             tx.commit().expect("nobody else writes");

@@ -114,7 +114,7 @@ fn explore(kind: Kind, model: CrashModel, steps: &[Step], sweep: &mut Sweep) -> 
         match step {
             Step::Put => drop(store.put(b"a", &turn).expect("room")),
             Step::Commit => {
-                let mut tx = store.begin().expect("open");
+                let tx = store.begin().expect("open");
                 tx.put(b"b", &turn).expect("open");
                 tx.put(b"c", &turn).expect("open");
                 tx.delete(b"a").expect("open");
@@ -122,7 +122,7 @@ fn explore(kind: Kind, model: CrashModel, steps: &[Step], sweep: &mut Sweep) -> 
             }
             Step::Open => match open.take() {
                 None => {
-                    let mut tx = store.begin().expect("open");
+                    let tx = store.begin().expect("open");
                     tx.put(b"o", &turn).expect("open");
                     tx.put(b"p", &turn).expect("open");
                     open = Some(tx);

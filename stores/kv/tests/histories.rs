@@ -67,7 +67,7 @@ fn value_of(bytes: &[u8]) -> Value {
 }
 
 fn step(
-    tx: &mut Transaction<CrashMedia>,
+    tx: &Transaction<CrashMedia>,
     random: &mut Random,
     shared: &Shared,
 ) -> Result<Step, KvError<everline_crash::SyncFailed>> {
@@ -88,7 +88,7 @@ fn step(
                 Direction::Forward
             };
             let mut saw = Vec::new();
-            for entry in tx.scan(range, direction)? {
+            for entry in tx.scan::<&[u8]>(range, direction) {
                 let (key, value) = entry?;
                 saw.push((key_of(&key), value_of(&value)));
             }
@@ -98,8 +98,11 @@ fn step(
             Step::Scan(key, to, saw)
         }
         7 | 8 => {
-            tx.delete(&key_bytes(key))?;
-            Step::Write(key, None)
+            // A delete of nothing is a read and writes nothing.
+            match tx.delete(key_bytes(key))? {
+                true => Step::Write(key, None),
+                false => Step::Read(key, None),
+            }
         }
         _ => {
             let value = shared.value();
@@ -112,7 +115,7 @@ fn step(
 /// One transaction, from begin to end.
 fn transaction(store: &On, isolation: Isolation, random: &mut Random, shared: &Shared) -> Record {
     let called = shared.now();
-    let mut tx = store.begin_with(isolation).expect("open");
+    let tx = store.begin_with(isolation).expect("open");
     let begun = shared.now();
     let mut record = Record {
         called,
@@ -121,7 +124,7 @@ fn transaction(store: &On, isolation: Isolation, random: &mut Random, shared: &S
         end: End::Aborted,
     };
     for _ in 0..1 + random.below(6) {
-        match step(&mut tx, random, shared) {
+        match step(&tx, random, shared) {
             Ok(step) => record.steps.push(step),
             Err(KvError::SnapshotTooOld { .. }) => return record,
             Err(error) => panic!("{error}"),

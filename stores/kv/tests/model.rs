@@ -71,7 +71,7 @@ fn scan(store: &On, model: &Model, random: &mut Random) {
         from.as_ref().map(Vec::as_slice),
         to.as_ref().map(Vec::as_slice),
     );
-    let seen = store.space("").expect("there").scan(range, direction);
+    let seen = store.scan::<&[u8]>(range, direction);
     let seen: Vec<_> = seen
         .take(take)
         .map(|entry| entry.expect("no damage"))
@@ -96,7 +96,7 @@ fn scan(store: &On, model: &Model, random: &mut Random) {
 
 /// A few changes in one transaction, given up every fourth time.
 fn transaction(store: &On, model: &mut Model, random: &mut Random) {
-    let mut tx = store.begin().expect("open");
+    let tx = store.begin().expect("open");
     let mut next = model.clone();
     let (mut kept, mut saved) = (None, Model::new());
     for _ in 0..1 + random.below(6) {
@@ -119,7 +119,7 @@ fn transaction(store: &On, model: &mut Model, random: &mut Random) {
         }
     }
     if let (Some(kept), true) = (kept, random.below(2) == 0) {
-        tx.rollback_to(kept).expect("made by it");
+        tx.rollback_to(&kept).expect("made by it");
         next = saved;
     }
     if random.below(4) == 0 {
@@ -156,7 +156,7 @@ fn step(store: &On, model: &mut Model, random: &mut Random) {
         }
         15 => {
             let value = value(random);
-            let put = store.put_if(&key, &value, Condition::Absent).expect("room");
+            let put = store.put_if(&key, Condition::Absent, &value).expect("room");
             assert_eq!(put, !model.contains_key(&key));
             model.entry(key).or_insert(value);
         }

@@ -103,7 +103,7 @@ pub fn see<M: Media + Send + Sync + 'static>(store: &Store<M>) -> Result<State, 
         let space = store.space(&name).map_err(told)?;
         let whole = (Bound::Unbounded::<&[u8]>, Bound::Unbounded);
         let scanned = |direction| -> Result<Vec<_>, String> {
-            let entries = space.scan(whole, direction);
+            let entries = space.scan::<&[u8]>(whole, direction);
             entries.map(|entry| entry.map_err(told)).collect()
         };
         let (up, mut down) = (scanned(Direction::Forward)?, scanned(Direction::Backward)?);
