@@ -15,6 +15,7 @@
 //! | [`alloc`] | classes, slabs, bitmaps |
 //! | [`tx`] | undo-log and staged transactions |
 //! | [`engine`] | an open pool: start here |
+//! | [`tree`] | an ordered index of byte strings (with `alloc`) |
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -34,6 +35,8 @@ mod mem;
 pub mod persist;
 pub mod pool;
 pub mod sync;
+#[cfg(feature = "alloc")]
+pub mod tree;
 pub mod tx;
 pub mod units;
 

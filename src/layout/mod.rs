@@ -24,6 +24,7 @@ mod shared;
 mod slab;
 mod slot;
 mod superblock;
+mod tree;
 
 pub use corrupt::Corrupt;
 pub use directory::{
@@ -48,6 +49,11 @@ pub use slab::{
 pub use slot::SlotHeader;
 pub use superblock::{
     Compat, CopyError, FORMAT_VERSION, Incompat, LayoutName, PoolId, RoCompat, Superblock,
+};
+
+pub use tree::{
+    InnerSlot, LeafSlot, TREE_INNER_SLOTS_MAX, TREE_LEAF_SLOTS_MAX, TREE_PREFIX_BYTES,
+    TREE_RECORD_BIG, TreeBig, TreeNode, TreeRecord, TreeRoot, TreeSeparator, TreeShape, tree_head,
 };
 
 /// Pages of this size separate what a page-granular medium must not tear together.

@@ -1,0 +1,95 @@
+//! What was done since the store was opened. Threads count on lines of their own; a reading adds the lines up.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use everline::units::Padded;
+
+use crate::histogram::Histogram;
+
+/// Lines of counters; threads beyond that share them.
+const SHARDS: usize = 16;
+
+/// One write of so many is timed: reading a clock twice costs a tenth of a put.
+const TIMED: u64 = 8;
+
+/// What is counted; also its place in a shard.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(crate) enum Event {
+    Reads,
+    /// Puts and deletes that were committed.
+    Writes,
+    Committed,
+    Aborted,
+    /// Writes that began, of which one in [`TIMED`] is timed.
+    Begun,
+}
+
+const EVENTS: usize = Event::Begun as usize + 1;
+
+/// Counters of one store.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    shards: [Padded<[AtomicU64; EVENTS]>; SHARDS],
+    pub latency: Histogram,
+}
+
+impl Counters {
+    #[inline]
+    pub fn add(&self, event: Event, number: u64) -> u64 {
+        // Relaxed: numbers order nothing.
+        self.shards[own_shard()].0[event as usize].fetch_add(number, Ordering::Relaxed)
+    }
+
+    /// The sum. Exact where no operation is under way.
+    pub fn sum(&self, event: Event) -> u64 {
+        let words = self.shards.iter().map(|shard| &shard.0[event as usize]);
+        words.map(|word| word.load(Ordering::Relaxed)).sum() // Relaxed: as above
+    }
+
+    /// A write begins: the time, if this is one of those that are timed.
+    #[inline]
+    pub fn start(&self) -> Option<Instant> {
+        match self.add(Event::Begun, 1) % TIMED {
+            0 => Some(Instant::now()),
+            _ => None,
+        }
+    }
+
+    /// `writes` keys were written and committed.
+    #[inline]
+    pub fn written(&self, writes: u64, started: Option<Instant>) {
+        self.add(Event::Writes, writes);
+        if let Some(started) = started {
+            self.latency.note(started.elapsed());
+        }
+    }
+}
+
+/// The shard of this thread: threads take them in turn.
+#[inline]
+fn own_shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS; // Relaxed: only spread matters
+    }
+    OWN.try_with(|own| *own).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_over_threads_are_exact_and_the_first_write_of_each_is_timed() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| (0..100).for_each(|_| drop(counters.add(Event::Reads, 3))));
+            }
+        });
+        assert_eq!(counters.sum(Event::Reads), 12_000);
+        assert!(counters.start().is_some() && counters.start().is_none());
+    }
+}
