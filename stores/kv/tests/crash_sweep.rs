@@ -158,9 +158,9 @@ fn run(store: On, op: Op, before: &Seen, turn: usize) -> On {
         Op::DropSpace if before.0.contains_key(OTHER) => store.drop_space(OTHER).expect("there"),
         Op::DropSpace => {}
         Op::Joint => {
-            let tx = store.begin().expect("open");
+            let mut tx = store.begin().expect("open");
+            tx.put(REGION, bytes(4, turn)).expect("open");
             let mut joint = tx.join().expect("nobody else writes");
-            joint.put(REGION.as_bytes(), &bytes(4, turn)).expect("room");
             joint.batch().put(REGION, &bytes(30, turn)).expect("room");
             joint.commit().expect("room");
         }

@@ -88,7 +88,15 @@ pub fn problems<M: Media + Send + Sync + 'static>(store: &Store<M>) -> Vec<Strin
         .engine()
         .check(|problem| problems.push(problem.to_string()));
     regions.check(|problem| problems.push(problem.to_string()));
-    store.check(|problem| problems.push(problem.to_string()));
+    match store.check() {
+        Ok(check) => problems.extend(check.problems.iter().map(|problem| format!("{problem:?}"))),
+        Err(error) => problems.push(error.to_string()),
+    }
+    match store.orphans() {
+        Ok(orphans) if orphans.is_empty() => {}
+        Ok(orphans) => problems.push(format!("nobody leads to {orphans:?}")),
+        Err(error) => problems.push(error.to_string()),
+    }
     problems
 }
 
@@ -99,7 +107,7 @@ pub fn see<M: Media + Send + Sync + 'static>(store: &Store<M>) -> Result<State, 
         return Err(problems.join("; "));
     }
     let mut state = State::new();
-    for name in store.spaces().map_err(told)? {
+    for name in store.spaces() {
         let space = store.space(&name).map_err(told)?;
         let whole = (Bound::Unbounded::<&[u8]>, Bound::Unbounded);
         let scanned = |direction| -> Result<Vec<_>, String> {
