@@ -129,7 +129,8 @@ pub enum KvError<E: std::error::Error + 'static> {
     ReadOnly,
     /// Commits that were made durable later could not be: until that succeeds there are no new ones.
     #[error(
-        "commits of before are not durable yet ({cause}): make room, then sync; until then nothing is committed"
+        "commits of before are not durable yet ({}): make room, then sync; until then nothing is committed",
+        text(.cause)
     )]
     Behind {
         /// Why not.
@@ -228,6 +229,11 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for KvError<E> {
             other => KvError::Region(other),
         }
     }
+}
+
+/// An error inside an error of the same kind.
+fn text<E: std::error::Error + 'static>(cause: &KvError<E>) -> String {
+    cause.to_string()
 }
 
 /// A key as a person can read it, cut where it is long.

@@ -17,6 +17,8 @@ mod history;
 mod joint;
 mod lead;
 mod metrics;
+#[cfg(unix)]
+mod open;
 mod options;
 mod overlay;
 mod reads;
@@ -39,6 +41,8 @@ pub use error::KvError;
 pub use histogram::Percentiles;
 pub use joint::Joint;
 pub use metrics::Metrics;
+#[cfg(unix)]
+pub use open::{OpenError, OpenStore, POOL_BYTES_DEFAULT, StoreConfig, TargetStore, open};
 pub use options::{Condition, Direction, Isolation, Mode, StoreOptions};
 pub use scan::{Entry, Scan};
 pub use space::Space;
