@@ -38,7 +38,7 @@ fn row() -> Row {
             tx.put(b"f", &[5; 60]).expect("open");
             tx.commit().expect("room");
         },
-        &|| drop(store.delete(b"d").expect("room")),
+        &|| assert!(store.delete(b"d").expect("room")),
         &|| drop(store.put(b"g", b"the last").expect("room")),
     ];
     for commit in commits {

@@ -189,13 +189,9 @@ fn see_all(media: &CrashMedia) -> Result<Seen, String> {
 
 /// What there is before the first operation: nothing; a full leaf; a tree of two levels and two keyspaces.
 fn set_up(store: &On, base: usize) {
-    let keys: &[&[u8]] = [
-        &[][..],
-        &[b"b", b"d", b"f"],
-        &[b"b", b"d", b"f", b"h", b"j", b"l", b"n"],
-    ][base];
-    for key in keys {
-        store.put(key, &bytes(10, 0)).expect("room");
+    let keys = ["", "bdf", "bdfhjln"][base];
+    for key in keys.bytes() {
+        store.put([key], bytes(10, 0)).expect("room");
     }
     if base == 2 {
         store.create_space(OTHER).expect("room");
@@ -295,7 +291,7 @@ fn h9_a_tree_that_grows_and_shrinks_survives_every_cut() {
         states.push(next);
     }
     let explorer = Explorer::new()
-        .nested_depth(usize::from(full()))
+        .nested_depth(u32::from(full()))
         .kill_steps(8);
     let recording = media.recording().start_at_last_mark();
     let report = explorer.explore(

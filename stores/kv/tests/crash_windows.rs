@@ -179,7 +179,7 @@ fn explore(kind: Kind, model: CrashModel, steps: &[Step], sweep: &mut Sweep) -> 
         Ok(())
     };
     let recording = media.recording().start_at_last_mark();
-    let explorer = under(model).nested_depth(usize::from(full()));
+    let explorer = under(model).nested_depth(u32::from(full()));
     let report = explorer.explore(
         &recording,
         |media| recovered(media, &options(kind, &ManualClock::new())),

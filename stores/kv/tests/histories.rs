@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use everline::media::Media;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Cut};
 use everline_kv::{Direction, Isolation, KvError, Store, StoreOptions, Transaction};
@@ -70,7 +71,7 @@ fn step(
     tx: &Transaction<CrashMedia>,
     random: &mut Random,
     shared: &Shared,
-) -> Result<Step, KvError<everline_crash::SyncFailed>> {
+) -> Result<Step, KvError<<CrashMedia as Media>::SyncError>> {
     let key = random.below(u64::from(KEYS)) as Key;
     Ok(match random.below(12) {
         0..5 => Step::Read(key, tx.get(&key_bytes(key))?.as_deref().map(value_of)),

@@ -93,8 +93,8 @@ pub fn problems<M: Media + Send + Sync + 'static>(store: &Store<M>) -> Vec<Strin
         Err(error) => problems.push(error.to_string()),
     }
     match store.orphans() {
-        Ok(orphans) if orphans.is_empty() => {}
-        Ok(orphans) => problems.push(format!("nobody leads to {orphans:?}")),
+        Ok(found) if found.orphans.is_empty() => {}
+        Ok(found) => problems.push(format!("nobody leads to {:?}", found.orphans)),
         Err(error) => problems.push(error.to_string()),
     }
     problems
