@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The slots `order[0..count]` are in use, in key order; the rest of `order` names the free ones. A slot carries a check of
-//! its own and the head's checksum covers `order`, so that a reader believes no byte that no checksum speaks for, and
-//! reads a small part of a node.
+//! its own, the head's checksum covers `order`, and another one the heads of an inner node, so that a reader believes no
+//! byte that no checksum speaks for and yet reads a small part of a node.
 
 use everline_arch::crc32c;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 use super::field::layout_struct;
 
 /// Bytes that the keys of a node share and that a node holds once.
-pub const TREE_PREFIX_BYTES: usize = 24;
+pub const TREE_PREFIX_BYTES: usize = 20;
 
 /// Slots of the largest leaf.
 pub const TREE_LEAF_SLOTS_MAX: u8 = 60;
@@ -61,7 +61,8 @@ layout_struct! {
         5 => count: u8, "slots in use";
         6 => skip: u8, "bytes that all keys or separators of the node begin with: the first ones of `prefix`";
         7 => zero: u8, "zero";
-        8 => prefix: [u8; 24], "zeros behind the first `skip` bytes";
+        8 => heads_crc: U32, "of an inner node: CRC-32C, seeded with the place, of the heads of all slots; else 0";
+        12 => prefix: [u8; 20], "zeros behind the first `skip` bytes";
     }
 }
 
@@ -278,6 +279,15 @@ impl TreeNode {
     pub fn crc_of(place: u64, node: &[u8], shape: TreeShape) -> u32 {
         crc32c(seed(place), &node[4..shape.order().end])
     }
+
+    /// The checksum of the heads of an inner node's slots; 0 for a leaf.
+    #[inline]
+    pub fn heads_crc_of(place: u64, node: &[u8], shape: TreeShape) -> u32 {
+        if shape.leaf {
+            return 0;
+        }
+        crc32c(!seed(place), &node[shape.head_at(0)..shape.place_at(0)])
+    }
 }
 
 /// A leaf's slot: the head of a key and the place of its record (48 bits) with a check (16 bits).
@@ -322,6 +332,16 @@ pub struct InnerSlot {
 }
 
 impl InnerSlot {
+    /// The slot of a node's first child, which has no separator before it.
+    pub const fn first(child: u64) -> Self {
+        InnerSlot {
+            head: 0,
+            child,
+            len: 0,
+            tail: 0,
+        }
+    }
+
     /// The slot's three words, in the node at `place`.
     #[inline]
     pub fn encode(&self, place: u64) -> [u64; 3] {

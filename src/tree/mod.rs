@@ -35,10 +35,21 @@
 //! Crash: a tree changes with the transaction that changes it. Nothing is recovered here, and nothing volatile is needed to
 //! open one.
 
+mod check;
+mod edit;
 mod error;
+mod node;
+mod reader;
+mod record;
+mod scan;
+mod source;
 mod versions;
 
+pub use check::TreeCheck;
+pub use edit::TreeEdit;
 pub use error::TreeError;
+pub use reader::{Found, TreeReader};
+pub use scan::{Chunk, Value};
 pub use versions::Versions;
 
 /// Bytes of the longest key.
@@ -47,18 +58,26 @@ pub const KEY_BYTES_MAX: usize = 4096;
 /// Bytes of the longest value.
 pub const VALUE_BYTES_MAX: usize = 1 << 30;
 
-use core::ops::Bound;
-use std_alloc::vec::Vec;
+/// The longest value that can lie in its record.
+const INLINE_BYTES_MAX: usize = 1 << 16;
 
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::alloc::Request;
+use crate::layout::{Corrupt, TREE_INNER_SLOTS_MAX, TREE_LEAF_SLOTS_MAX, TreeRoot, TreeShape};
 use crate::media::Media;
 use crate::tx::{Manager, Tx};
 use crate::units::{ByteOffset, ByteRange};
+use edit::Draft;
+use source::{Medium, Source};
 
 /// A tree in a pool: where its root lies, and what never changes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tree {
     place: ByteOffset,
     options: TreeOptions,
+    /// The transaction that creates it: until it ends, only it can read the tree.
+    created_in: Option<(u32, u64)>,
 }
 
 /// The shape of a tree, fixed when it is created.
@@ -82,75 +101,6 @@ impl Default for TreeOptions {
     }
 }
 
-type Outcome<T, M> = Result<T, TreeError<<M as Media>::SyncError>>;
-
-impl Tree {
-    /// Creates an empty tree in `tx`. Its place is to be stored where it is found again.
-    pub fn create<M: Media>(tx: &mut Tx<'_, M>, options: &TreeOptions) -> Outcome<Tree, M> {
-        let _ = (tx, options);
-        unimplemented!()
-    }
-
-    /// The tree whose root lies at `place`.
-    pub fn open<M: Media>(manager: &Manager<M>, place: ByteOffset) -> Outcome<Tree, M> {
-        let _ = (manager, place);
-        unimplemented!()
-    }
-
-    /// Where its root lies.
-    pub fn place(&self) -> ByteOffset {
-        self.place
-    }
-
-    /// Reads the tree without a lock.
-    pub fn reader<'p, M: Media>(
-        &self,
-        manager: &'p Manager<M>,
-        versions: &'p Versions,
-    ) -> TreeReader<'p, M> {
-        TreeReader {
-            tree: *self,
-            manager,
-            versions,
-        }
-    }
-
-    /// Verifies T1 to T5 of a tree that nobody changes meanwhile, and visits every object it owns.
-    pub fn check<M: Media>(
-        &self,
-        manager: &Manager<M>,
-        visit: &mut dyn FnMut(ByteRange),
-    ) -> Outcome<TreeCheck, M> {
-        let _ = (manager, visit);
-        unimplemented!()
-    }
-}
-
-/// What a check saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TreeCheck {
-    /// Keys.
-    pub keys: u64,
-    /// Levels.
-    pub height: u8,
-    /// Leaves.
-    pub leaves: u64,
-    /// Nodes above the leaves.
-    pub inner_nodes: u64,
-    /// Values with a block of their own.
-    pub big_values: u64,
-    /// Bytes of keys and values.
-    pub payload_bytes: u64,
-}
-
-/// Reads a tree without a lock and without a store to anything shared.
-#[derive(Debug)]
-pub struct TreeReader<'p, M> {
-    tree: Tree,
-    manager: &'p Manager<M>,
-    versions: &'p Versions,
-}
-
 /// Where a value lies that has a block of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BigValue {
@@ -159,176 +109,143 @@ pub struct BigValue {
     crc: u32,
 }
 
-/// What is known of a value before it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+impl BigValue {
     /// Bytes of the value.
-    pub len: usize,
-    /// Its block, if it has one of its own.
-    pub big: Option<BigValue>,
-}
-
-impl<M: Media> TreeReader<'_, M> {
-    /// The value of `key`, put in place of what `into` holds; `false` where there is none, and `into` is as it was.
-    pub fn get(&self, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
-        let _ = (key, into, self.tree, self.manager, self.versions);
-        unimplemented!()
-    }
-
-    /// What is known of the value of `key`.
-    pub fn find(&self, key: &[u8]) -> Outcome<Option<Found>, M> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// Reads a big value; `false` where its bytes are no longer there (its key was changed since), or are damaged: whoever knows
-    /// that the key was not changed tells.
-    pub fn read_big(&self, value: &BigValue, into: &mut Vec<u8>) -> Outcome<bool, M> {
-        let _ = (value, into);
-        unimplemented!()
-    }
-
-    /// The number of keys.
-    pub fn count(&self) -> Outcome<u64, M> {
-        unimplemented!()
-    }
-
-    /// The entries of the leaf that `from` belongs to, from it on, in key order.
-    pub fn chunk_from(&self, from: Bound<&[u8]>, chunk: &mut Chunk) -> Outcome<(), M> {
-        let _ = (from, chunk);
-        unimplemented!()
-    }
-
-    /// The entries of the leaf that holds what comes right before `to`, up to it, in key order.
-    pub fn chunk_before(&self, to: Bound<&[u8]>, chunk: &mut Chunk) -> Outcome<(), M> {
-        let _ = (to, chunk);
-        unimplemented!()
-    }
-}
-
-/// A value in a [`Chunk`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'c> {
-    /// Its bytes.
-    Inline(&'c [u8]),
-    /// It has a block of its own: [`TreeReader::read_big`].
-    Big(BigValue),
-}
-
-/// Entries of one leaf, copied out.
-#[derive(Debug, Default)]
-pub struct Chunk {
-    bytes: Vec<u8>,
-}
-
-impl Chunk {
-    /// Entries.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 
-    /// Whether there is no entry in it; there may be some further on.
+    /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Key and value of entry `index`, in key order.
-    pub fn entry(&self, index: usize) -> (&[u8], Value<'_>) {
-        let _ = index;
-        unimplemented!()
-    }
-
-    /// The lowest key that the leaf may hold; `None` for the first leaf.
-    /// Backwards a scan goes on with `chunk_before(Bound::Excluded(lower))`.
-    pub fn lower(&self) -> Option<&[u8]> {
-        unimplemented!()
-    }
-
-    /// The lowest key that is too great for the leaf; `None` for the last leaf.
-    /// A scan goes on with `chunk_from(Bound::Included(upper))`.
-    pub fn upper(&self) -> Option<&[u8]> {
-        unimplemented!()
+        self.len == 0
     }
 }
 
-/// Changes to trees in one transaction. One writer at a time.
-#[derive(Debug, Default)]
-pub struct TreeEdit {}
+type Outcome<T, M> = Result<T, TreeError<<M as Media>::SyncError>>;
 
-impl TreeEdit {
-    /// No changes.
-    pub fn new() -> Self {
-        Self::default()
+impl Tree {
+    /// Creates an empty tree in `tx`. Its place is to be stored where it is found again.
+    ///
+    /// Errors: [`TreeError::Options`]; those of the transaction. Cost: no wait.
+    pub fn create<M: Media>(tx: &mut Tx<'_, M>, options: &TreeOptions) -> Outcome<Tree, M> {
+        if let Some(what) = options.fault() {
+            return Err(TreeError::Options { what });
+        }
+        let place = tx
+            .alloc(Request::new(size_of::<TreeRoot>() as u64))?
+            .start();
+        let shape = TreeShape::leaf(options.leaf_slots);
+        let leaf = tx.alloc(Request::new(shape.bytes() as u64))?.start();
+        let mut draft = Draft::default();
+        draft.begin(leaf.get(), 0, shape);
+        draft.stage(tx)?;
+        let mut root = TreeRoot::new(
+            options.leaf_slots,
+            options.inner_slots,
+            options.inline_bytes,
+        );
+        root.root = leaf.get().into();
+        root.seal(place.get());
+        tx.write(place, root.as_bytes())?;
+        Ok(Tree {
+            place,
+            options: *options,
+            created_in: Some(tx.id()),
+        })
     }
 
-    /// Puts `value` at `key`; answers whether there was a value before.
-    pub fn put<M: Media>(
-        &mut self,
-        tx: &mut Tx<'_, M>,
-        tree: &Tree,
-        key: &[u8],
-        value: &[u8],
-    ) -> Outcome<bool, M> {
-        let _ = (tx, tree, key, value);
-        unimplemented!()
+    /// The tree whose root lies at `place`. Errors: [`TreeError::Corrupt`], where no root of a tree lies there.
+    pub fn open<M: Media>(manager: &Manager<M>, place: ByteOffset) -> Outcome<Tree, M> {
+        let root = read_root(&Medium::new(manager.pool()), place.get())?;
+        let options = TreeOptions {
+            leaf_slots: root.leaf_slots,
+            inner_slots: root.inner_slots,
+            inline_bytes: root.inline_bytes.get(),
+        };
+        Ok(Tree {
+            place,
+            options,
+            created_in: None,
+        })
     }
 
-    /// Removes `key`; answers whether there was a value.
-    pub fn remove<M: Media>(
-        &mut self,
-        tx: &mut Tx<'_, M>,
-        tree: &Tree,
-        key: &[u8],
-    ) -> Outcome<bool, M> {
-        let _ = (tx, tree, key);
-        unimplemented!()
+    /// Where its root lies.
+    pub fn place(&self) -> ByteOffset {
+        self.place
     }
 
-    /// The value of `key` as the transaction sees it.
-    pub fn get<M: Media>(
+    /// The shape it was created with.
+    pub fn options(&self) -> &TreeOptions {
+        &self.options
+    }
+
+    /// Reads the tree without a lock. A tree that is being created can be read once its transaction has committed.
+    #[inline]
+    pub fn reader<'p, M: Media>(
         &self,
-        tx: &Tx<'_, M>,
-        tree: &Tree,
-        key: &[u8],
-        into: &mut Vec<u8>,
-    ) -> Outcome<bool, M> {
-        let _ = (tx, tree, key, into);
-        unimplemented!()
+        manager: &'p Manager<M>,
+        versions: &'p Versions,
+    ) -> TreeReader<'p, M> {
+        TreeReader::new(*self, manager, versions)
     }
 
-    /// Frees a tree, at most about `keys_max` keys of it in this transaction; answers whether nothing is left of it.
-    /// Until then it is a tree with fewer keys.
-    pub fn drop_tree<M: Media>(
-        &mut self,
-        tx: &mut Tx<'_, M>,
-        tree: &Tree,
-        keys_max: usize,
-    ) -> Outcome<bool, M> {
-        let _ = (tx, tree, keys_max);
-        unimplemented!()
+    /// Verifies T1 to T5 of a tree that nobody changes meanwhile, and visits every object that it owns (T3).
+    ///
+    /// Errors: [`TreeError::Corrupt`], the first thing that is wrong. Cost: reads everything.
+    pub fn check<M: Media>(
+        &self,
+        manager: &Manager<M>,
+        visit: &mut dyn FnMut(ByteRange),
+    ) -> Outcome<TreeCheck, M> {
+        check::check(self, manager, visit)
     }
 
-    /// Stages what has changed since the last call: the last step before the commit.
-    pub fn stage<M: Media>(&mut self, tx: &mut Tx<'_, M>) -> Outcome<(), M> {
-        let _ = tx;
-        unimplemented!()
+    /// The root, as `source` has it.
+    #[inline(always)]
+    fn root<S: Source>(&self, source: &S) -> Result<TreeRoot, Corrupt> {
+        read_root(source, self.place.get())
     }
 
-    /// Marks the versions of what is about to change: to be called in
-    /// [`Tx::commit_between`](crate::tx::Tx::commit_between).
-    pub fn lock(&self, versions: &Versions) {
-        let _ = versions;
-        unimplemented!()
+    #[inline(always)]
+    fn leaf_shape(&self) -> TreeShape {
+        TreeShape::leaf(self.options.leaf_slots)
     }
 
-    /// Takes the marks away: to be called when the commit has returned, whatever it answered.
-    pub fn unlock(&self, versions: &Versions) {
-        let _ = versions;
-        unimplemented!()
+    #[inline(always)]
+    fn inner_shape(&self) -> TreeShape {
+        TreeShape::inner(self.options.inner_slots)
     }
 
-    /// Forgets everything, and keeps the memory for the next transaction.
-    pub fn clear(&mut self) {
-        unimplemented!()
+    #[inline(always)]
+    fn shape(&self, level: u8) -> TreeShape {
+        match level {
+            0 => self.leaf_shape(),
+            _ => self.inner_shape(),
+        }
+    }
+}
+
+#[inline(always)]
+fn read_root<S: Source>(source: &S, place: u64) -> Result<TreeRoot, Corrupt> {
+    let mut root = TreeRoot::new_zeroed();
+    source.read(place, 0, root.as_mut_bytes())?;
+    match root.fault(place) {
+        None => Ok(root),
+        Some(what) => Err(Corrupt::new(ByteOffset::new(place), what)),
+    }
+}
+
+impl TreeOptions {
+    fn fault(&self) -> Option<&'static str> {
+        if !(3..=TREE_LEAF_SLOTS_MAX).contains(&self.leaf_slots) {
+            return Some("a leaf has 3 to 60 slots");
+        }
+        if !(3..=TREE_INNER_SLOTS_MAX).contains(&self.inner_slots) {
+            return Some("an inner node has 3 to 96 slots");
+        }
+        if self.inline_bytes as usize > INLINE_BYTES_MAX {
+            return Some("at most 65,536 bytes of a value lie in its record");
+        }
+        None
     }
 }

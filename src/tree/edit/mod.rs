@@ -1,0 +1,457 @@
+//! Changes to trees within one transaction.
+//!
+//! ```text
+//! put, remove ─▶ drafts of nodes, records to be ─▶ stage: only what differs ─▶ commit_between(lock) ─▶ unlock, clear
+//! ```
+//!
+//! Blocks are taken and given back in the transaction at once; bytes are staged at the end, so that a hundred changes to
+//! one leaf are one change of it, and nobody reads back what was staged.
+
+mod draft;
+mod drop;
+mod inner;
+mod merge;
+mod places;
+mod put;
+mod remove;
+mod split;
+mod written;
+
+use std_alloc::vec::Vec;
+
+use zerocopy::IntoBytes;
+
+use super::node::{Goal, Node, Page, Position};
+use super::source::{Medium, Source};
+use super::{Outcome, Tree, TreeError, Versions, record};
+use crate::alloc::Request;
+use crate::layout::{Corrupt, TreeRoot};
+use crate::media::Media;
+use crate::tx::Tx;
+use crate::units::ByteOffset;
+pub(super) use draft::Draft;
+use places::Places;
+use written::Written;
+
+/// Changes to any number of trees in one transaction. One writer at a time, who keeps his edit for its memory.
+///
+/// Every change is followed by [`TreeEdit::stage`] before the commit, the commit by [`TreeEdit::unlock`] and
+/// [`TreeEdit::clear`]. After an error the transaction is to be dropped and the edit cleared. Between two calls of
+/// `clear` an edit serves one transaction, and a tree's bytes are changed through it alone.
+#[derive(Debug, Default)]
+pub struct TreeEdit {
+    drafts: Vec<Draft>,
+    /// Drafts in use; the others wait with their memory.
+    used: usize,
+    nodes: Places,
+    written: Written,
+    roots: Vec<Root>,
+    path: Vec<Step>,
+    /// Nothing lies beyond the leaf that was descended to.
+    rightmost: bool,
+    scratch: Vec<u8>,
+}
+
+/// A tree's root as it will be.
+#[derive(Clone, Copy, Debug)]
+struct Root {
+    place: u64,
+    root: TreeRoot,
+    /// Height or root node change, or the tree goes: readers are told.
+    marked: bool,
+    reshaped: bool,
+    counted: bool,
+    dropped: bool,
+    /// The transaction staged bytes of the tree before this edit: only it knows them.
+    overlaid: bool,
+}
+
+/// An inner node on the way down, and where it was left.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    place: u64,
+    position: usize,
+}
+
+/// One change of one tree: the transaction, the tree, and the number of its root.
+struct Work<'w, 'e, M: Media> {
+    tx: &'w mut Tx<'e, M>,
+    edit: &'w mut TreeEdit,
+    tree: Tree,
+    root: usize,
+}
+
+/// What a writer reads: the medium, and before it what is to be written.
+struct Reading<'r, 'e, M: Media> {
+    tx: &'r Tx<'e, M>,
+    medium: Medium<'e, M>,
+    written: &'r Written,
+    overlaid: bool,
+}
+
+impl<M: Media> Source for Reading<'_, '_, M> {
+    #[inline]
+    fn read(&self, place: u64, at: usize, into: &mut [u8]) -> Result<(), Corrupt> {
+        if let Some(bytes) = self.written.get(place) {
+            let bytes = bytes.get(at..at + into.len());
+            into.copy_from_slice(bytes.ok_or_else(|| cut_off(place))?);
+            return Ok(());
+        }
+        if !self.overlaid {
+            return self.medium.read(place, at, into);
+        }
+        let at = ByteOffset::new(place + at as u64);
+        self.tx.read(at, into).map_err(|_outside| cut_off(place))
+    }
+
+    #[inline]
+    fn word(&self, place: u64, at: usize) -> Result<u64, Corrupt> {
+        if !self.overlaid {
+            return self.medium.word(place, at);
+        }
+        let mut word = [0; 8];
+        self.read(place, at, &mut word)?;
+        Ok(u64::from_le_bytes(word))
+    }
+
+    fn reach(&self, place: u64, most: usize) -> usize {
+        match self.written.get(place) {
+            Some(bytes) => bytes.len().min(most),
+            None => self.medium.reach(place, most),
+        }
+    }
+}
+
+#[cold]
+fn cut_off(place: u64) -> Corrupt {
+    Corrupt::new(ByteOffset::new(place), "an object of a tree is cut off")
+}
+
+impl TreeEdit {
+    /// No changes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts `value` at `key`; answers whether there was a value before.
+    ///
+    /// Errors: [`TreeError::KeyTooLong`], [`TreeError::ValueTooLong`], [`TreeError::Corrupt`], those of the transaction.
+    /// Cost: no wait; a value beyond [`TreeOptions::inline_bytes`](super::TreeOptions::inline_bytes) one more at commit.
+    pub fn put<M: Media>(
+        &mut self,
+        tx: &mut Tx<'_, M>,
+        tree: &Tree,
+        key: &[u8],
+        value: &[u8],
+    ) -> Outcome<bool, M> {
+        if value.len() > super::VALUE_BYTES_MAX {
+            return Err(TreeError::ValueTooLong { len: value.len() });
+        }
+        self.work(tx, tree, key)?.put(key, value)
+    }
+
+    /// Removes `key`; answers whether there was a value. As [`TreeEdit::put`].
+    pub fn remove<M: Media>(
+        &mut self,
+        tx: &mut Tx<'_, M>,
+        tree: &Tree,
+        key: &[u8],
+    ) -> Outcome<bool, M> {
+        self.work(tx, tree, key)?.remove(key)
+    }
+
+    /// The value of `key` as the transaction sees it, put in place of what `into` holds. As [`TreeEdit::put`].
+    pub fn get<M: Media>(
+        &mut self,
+        tx: &mut Tx<'_, M>,
+        tree: &Tree,
+        key: &[u8],
+        into: &mut Vec<u8>,
+    ) -> Outcome<bool, M> {
+        self.work(tx, tree, key)?.get(key, into)
+    }
+
+    /// The number of keys as the transaction sees it.
+    pub fn count<M: Media>(&mut self, tx: &mut Tx<'_, M>, tree: &Tree) -> Outcome<u64, M> {
+        let work = self.work(tx, tree, &[])?;
+        Ok(work.edit.roots[work.root].root.count.get())
+    }
+
+    /// Frees a tree, in this transaction some `keys_max` keys of it; answers whether nothing is left. Until then it is a
+    /// tree with fewer keys, its last ones gone. As [`TreeEdit::put`].
+    pub fn drop_tree<M: Media>(
+        &mut self,
+        tx: &mut Tx<'_, M>,
+        tree: &Tree,
+        keys_max: usize,
+    ) -> Outcome<bool, M> {
+        self.work(tx, tree, &[])?.drop_tree(keys_max)
+    }
+
+    /// Stages what has changed since the last call: the last step before the commit. Errors: those of the transaction.
+    pub fn stage<M: Media>(&mut self, tx: &mut Tx<'_, M>) -> Outcome<(), M> {
+        self.written.stage(tx)?;
+        for draft in self.drafts[..self.used].iter_mut() {
+            if draft.marked && !draft.freed {
+                draft.stage(tx)?;
+            }
+        }
+        for root in self.roots.iter_mut().filter(|root| !root.dropped) {
+            root.stage(tx)?;
+        }
+        Ok(())
+    }
+
+    /// Marks the versions of what is about to change (T7): to be called in
+    /// [`Tx::commit_between`](crate::tx::Tx::commit_between).
+    pub fn lock(&self, versions: &Versions) {
+        self.each_marked(|place| versions.lock(place));
+        versions.locked();
+    }
+
+    /// Takes the marks away: to be called when the commit has returned, whatever it answered.
+    pub fn unlock(&self, versions: &Versions) {
+        self.each_marked(|place| versions.unlock(place));
+    }
+
+    fn each_marked(&self, mut see: impl FnMut(u64)) {
+        for draft in self.drafts[..self.used].iter().filter(|draft| draft.marked) {
+            see(draft.place);
+        }
+        for root in self.roots.iter().filter(|root| root.marked) {
+            see(root.place);
+        }
+    }
+
+    /// Forgets everything, and keeps the memory for the next transaction.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.nodes.clear();
+        self.written.clear();
+        self.roots.clear();
+    }
+
+    /// Begins a change of `tree` that is about `key`.
+    #[inline]
+    fn work<'w, 'e, M: Media>(
+        &'w mut self,
+        tx: &'w mut Tx<'e, M>,
+        tree: &Tree,
+        key: &[u8],
+    ) -> Outcome<Work<'w, 'e, M>, M> {
+        if key.len() > super::KEY_BYTES_MAX {
+            return Err(TreeError::KeyTooLong { len: key.len() });
+        }
+        let place = tree.place.get();
+        let root = match self.roots.iter().position(|root| root.place == place) {
+            Some(root) => root,
+            None => {
+                self.roots.push(Root::load(tx, tree)?);
+                self.roots.len() - 1
+            }
+        };
+        Ok(Work {
+            tx,
+            edit: self,
+            tree: *tree,
+            root,
+        })
+    }
+}
+
+impl Root {
+    fn load<M: Media>(tx: &Tx<'_, M>, tree: &Tree) -> Outcome<Self, M> {
+        let place = tree.place.get();
+        let medium = Medium::new(tx.manager().pool());
+        let mut home = [0; size_of::<TreeRoot>()];
+        medium.read(place, 0, &mut home)?;
+        let mut bytes = home;
+        tx.read(tree.place, &mut bytes)?;
+        let root = TreeRoot::from_bytes(&bytes);
+        let fault = root.fault(place);
+        let fault = fault.or(match root.keys(place) {
+            None => Some("the checksum of a tree's number of keys does not match"),
+            Some(_) => None,
+        });
+        match fault {
+            Some(what) => Err(Corrupt::new(tree.place, what).into()),
+            None => Ok(Root {
+                place,
+                root,
+                marked: false,
+                reshaped: false,
+                counted: false,
+                dropped: false,
+                overlaid: bytes != home || tree.created_in == Some(tx.id()),
+            }),
+        }
+    }
+
+    fn stage<M: Media>(&mut self, tx: &mut Tx<'_, M>) -> Outcome<(), M> {
+        if !self.reshaped && !self.counted {
+            return Ok(());
+        }
+        self.root.seal(self.place);
+        let bytes = self.root.as_bytes();
+        let counted = TreeRoot::COUNT_AT..TreeRoot::COUNT_AT + TreeRoot::COUNT_BYTES;
+        let range = if self.reshaped {
+            0..bytes.len()
+        } else {
+            counted
+        };
+        let at = ByteOffset::new(self.place + range.start as u64);
+        tx.write(at, &bytes[range])?;
+        (self.reshaped, self.counted) = (false, false);
+        Ok(())
+    }
+}
+
+impl<'e, M: Media> Work<'_, 'e, M> {
+    #[inline]
+    fn reading(&self) -> Reading<'_, 'e, M> {
+        Reading {
+            tx: self.tx,
+            medium: Medium::new(self.tx.manager().pool()),
+            written: &self.edit.written,
+            overlaid: self.edit.roots[self.root].overlaid,
+        }
+    }
+
+    #[inline]
+    fn root_mut(&mut self) -> &mut Root {
+        &mut self.edit.roots[self.root]
+    }
+
+    #[inline]
+    fn draft_mut(&mut self, draft: usize) -> &mut Draft {
+        &mut self.edit.drafts[draft]
+    }
+
+    #[inline]
+    fn node(&self, draft: usize) -> Node<'_> {
+        self.edit.drafts[draft].node()
+    }
+
+    /// Changes the number of keys (T4).
+    fn count_keys(&mut self, change: impl FnOnce(u64) -> Option<u64>) -> Result<(), Corrupt> {
+        let root = self.root_mut();
+        let what = "a tree's number of keys cannot be right";
+        let count = change(root.root.count.get());
+        let count = count.ok_or(Corrupt::new(ByteOffset::new(root.place), what))?;
+        root.root.count = count.into();
+        root.counted = true;
+        Ok(())
+    }
+
+    /// Another draft, with the memory of an earlier one.
+    fn spare_draft(&mut self) -> usize {
+        if self.edit.used == self.edit.drafts.len() {
+            self.edit.drafts.push(Draft::default());
+        }
+        self.edit.used
+    }
+
+    /// The draft of the node at `place`.
+    #[inline]
+    fn draft(&mut self, place: u64, level: u8) -> Result<usize, Corrupt> {
+        if let Some(draft) = self.edit.nodes.get(place) {
+            return Ok(draft);
+        }
+        let number = self.spare_draft();
+        let mut draft = core::mem::take(&mut self.edit.drafts[number]);
+        let reading = self.reading();
+        let loaded = draft.load(place, level, self.tree.shape(level), |bytes| {
+            reading.read(place, 0, bytes)
+        });
+        self.edit.drafts[number] = draft;
+        loaded?;
+        self.edit.nodes.set(place, number);
+        self.edit.used += 1;
+        Ok(number)
+    }
+
+    /// An empty node.
+    fn new_node(&mut self, level: u8) -> Outcome<usize, M> {
+        let shape = self.tree.shape(level);
+        let place = self.tx.alloc(Request::new(shape.bytes() as u64))?.start();
+        let number = self.spare_draft();
+        self.edit.drafts[number].begin(place.get(), level, shape);
+        self.edit.drafts[number].marked = true;
+        self.edit.nodes.set(place.get(), number);
+        self.edit.used += 1;
+        Ok(number)
+    }
+
+    /// Gives a node up; readers that are in it are told.
+    fn free_node(&mut self, draft: usize) -> Outcome<(), M> {
+        let draft = &mut self.edit.drafts[draft];
+        (draft.freed, draft.marked) = (true, true);
+        self.edit.nodes.remove(draft.place);
+        Ok(self.tx.free(ByteOffset::new(draft.place))?)
+    }
+
+    /// Gives a record or a separator's block up.
+    fn free_block(&mut self, place: u64) -> Outcome<(), M> {
+        self.edit.written.forget(place);
+        Ok(self.tx.free(ByteOffset::new(place))?)
+    }
+
+    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way is verified (T5).
+    #[inline]
+    fn descend(&mut self, goal: Goal<'_>) -> Result<usize, Corrupt> {
+        let root = &self.edit.roots[self.root].root;
+        let (mut place, mut level) = (root.root.get(), root.height - 1);
+        self.edit.path.clear();
+        self.edit.rightmost = true;
+        let mut page = Page::new();
+        while level > 0 {
+            let (position, count, child) = self.step(goal, &mut page, place, level)?;
+            self.edit.path.push(Step { place, position });
+            self.edit.rightmost &= position + 1 == count;
+            place = child;
+            level -= 1;
+        }
+        self.draft(place, 0)
+    }
+
+    #[inline]
+    fn step(
+        &self,
+        goal: Goal<'_>,
+        page: &mut Page,
+        place: u64,
+        level: u8,
+    ) -> Result<(usize, usize, u64), Corrupt> {
+        let reading = self.reading();
+        let node = match self.edit.nodes.get(place) {
+            Some(draft) => self.node(draft),
+            None => {
+                let node = page.load(&reading, place, self.tree.shape(level), level)?;
+                node.verify_heads()?;
+                node
+            }
+        };
+        let position = node.child(&reading, goal)?;
+        let slot = node.inner_slot(&reading, position)?;
+        Ok((position, node.count(), slot.child))
+    }
+
+    fn get(&mut self, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
+        into.clear();
+        let leaf = self.descend(Goal::At(key))?;
+        let (node, reading) = (self.node(leaf), self.reading());
+        let Position::Found(position) = node.find(&reading, key, true)? else {
+            return Ok(false);
+        };
+        let record = node.leaf_slot(position)?.record;
+        let found = record::take(&reading, record, key, Some(into))?;
+        let Some(value) = found.and_then(|found| found.big) else {
+            return Ok(true);
+        };
+        // What went straight to its home is read there, whoever stored it.
+        match record::read_big(&reading.medium, &value, into)? {
+            true => Ok(true),
+            false => Err(record::big_mismatch(&value).into()),
+        }
+    }
+}
