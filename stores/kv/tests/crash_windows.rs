@@ -80,9 +80,11 @@ impl Window {
     fn due(&mut self, kind: Kind) {
         let until = match kind {
             Kind::Async => self.now.checked_sub(WINDOW),
+            // What returns at a tick, behind what is done then, waits for the next.
             Kind::Periodic => {
                 let ticks = self.now.as_nanos() / WINDOW.as_nanos();
-                (ticks > 0).then(|| WINDOW * ticks as u32)
+                let last = WINDOW * ticks as u32;
+                last.checked_sub(Duration::from_nanos(1))
             }
             Kind::NoLog => None,
         };

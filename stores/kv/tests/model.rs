@@ -168,7 +168,7 @@ fn step(store: &On, model: &mut Model, random: &mut Random) {
                 .cloned()
                 .unwrap_or(old);
             let put = store
-                .put_if(&key, &new, Condition::Equals(&old))
+                .put_if(&key, Condition::Equals(&old), &new)
                 .expect("room");
             assert_eq!(put, model.get(&key) == Some(&old));
             if put {
