@@ -18,6 +18,8 @@ mod joint;
 mod lead;
 mod metrics;
 #[cfg(unix)]
+pub mod module;
+#[cfg(unix)]
 mod open;
 mod options;
 mod overlay;
@@ -30,12 +32,14 @@ mod store;
 mod table;
 mod ticket;
 mod transaction;
+#[cfg(unix)]
+mod verify;
 mod waiting;
 mod window;
 mod writes;
 
 pub use catalogue::SPACE_NAME_BYTES_MAX;
-pub use check::{StoreCheck, check_pool};
+pub use check::{StoreCheck, check_pool, own_objects};
 pub use clock::{Clock, ManualClock};
 pub use error::KvError;
 pub use histogram::Percentiles;
@@ -50,6 +54,8 @@ pub use store::Store;
 pub use table::{SpaceKey, TransactionInfo, TxState};
 pub use ticket::{Receipt, Ticket};
 pub use transaction::{On, Savepoint, Transaction};
+#[cfg(unix)]
+pub use verify::verify;
 
 /// Bytes of the longest key.
 pub use everline::tree::KEY_BYTES_MAX;
