@@ -24,7 +24,7 @@
 //!     snapshot is such a number: it sees that commit and all before it, none behind it.
 //! K2  whoever publishes a commit while a snapshot before it is open has put what the commit replaces into the history first, or
 //!     does so before its homes are stored, while readers of its nodes wait. Publisher and snapshot each write one word and
-//!     then read the other's, with a fence in between, so that one of them sees the other.
+//!     then read the other's, all four in one order, so that one of them sees the other.
 //! K3  a stamp is at least the number of the last commit that changed a key of its stripe, from before its homes are stored. What
 //!     was read before a stamp at or below the snapshot was read is what the snapshot sees.
 //! K4  the history has every commit behind the oldest open snapshot with all of its keys, or that snapshot is told that it is too

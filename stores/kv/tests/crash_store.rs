@@ -343,7 +343,10 @@ fn f14_h11_keys_and_regions_commit_together() {
                     let mut tx = s.begin().expect("open");
                     tx.put("catalogue/new", "id").expect("in memory");
                     let mut joint = tx.join().expect("nobody else");
-                    let id = joint.batch().create(9, &Default::default()).expect("space");
+                    let id = joint
+                        .batch()
+                        .create_with(b"new bytes", &Default::default())
+                        .expect("space");
                     joint.batch().rename(id, "new").expect("free");
                     let at = everline::alloc::Request::new(24);
                     let own = joint.tx().alloc(at).expect("space").start();
@@ -355,7 +358,7 @@ fn f14_h11_keys_and_regions_commit_together() {
                     ("catalogue/new", "id"),
                     ("catalogue/old", "to be replaced"),
                     ("count", "1"),
-                    ("region new", "\0\0\0\0\0\0\0\0\0"),
+                    ("region new", "new bytes"),
                     ("region old", "old bytes"),
                 ],
             ),
@@ -371,7 +374,7 @@ fn f14_h11_keys_and_regions_commit_together() {
                 &[
                     ("catalogue/new", "id"),
                     ("count", "1"),
-                    ("region new", "\0\0\0\0\0\0\0\0\0"),
+                    ("region new", "new bytes"),
                 ],
             ),
             (
@@ -385,7 +388,7 @@ fn f14_h11_keys_and_regions_commit_together() {
                 &[
                     ("catalogue/new", "id"),
                     ("count", "1"),
-                    ("region new", "\0\0\0\0\0\0\0\0\0"),
+                    ("region new", "new bytes"),
                 ],
             ),
         ],
