@@ -13,7 +13,7 @@ impl<M: Media> Work<'_, '_, M> {
             let leaf = self.descend(Goal::Last)?;
             let count = self.node(leaf).count();
             for position in 0..count {
-                let record = self.node(leaf).leaf_slot(position)?.record;
+                let record = self.node(leaf).leaf_slot(&self.reading(), position)?.record;
                 self.free_record(record)?;
             }
             self.draft_mut(leaf).truncate(0);

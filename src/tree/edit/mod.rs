@@ -105,13 +105,25 @@ impl<M: Media> Source for Reading<'_, '_, M> {
     }
 
     #[inline]
-    fn word(&self, place: u64, at: usize) -> Result<u64, Corrupt> {
+    fn word(&self, place: u64, at: usize) -> u64 {
         if !self.overlaid {
             return self.medium.word(place, at);
         }
         let mut word = [0; 8];
-        self.read(place, at, &mut word)?;
-        Ok(u64::from_le_bytes(word))
+        // Within a window, which is within the heap: a transaction reads that.
+        let at = ByteOffset::new(place + at as u64);
+        self.tx.read(at, &mut word).unwrap_or(());
+        u64::from_le_bytes(word)
+    }
+
+    #[inline]
+    fn window(&self, place: u64, len: usize) -> Result<(), Corrupt> {
+        self.medium.window(place, len)
+    }
+
+    #[inline]
+    fn fetch(&self, place: u64, len: usize) {
+        self.medium.fetch(place, len);
     }
 
     fn reach(&self, place: u64, most: usize) -> usize {
@@ -360,9 +372,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let number = self.spare_draft();
         let mut draft = core::mem::take(&mut self.edit.drafts[number]);
         let reading = self.reading();
-        let loaded = draft.load(place, level, self.tree.shape(level), |bytes| {
-            reading.read(place, 0, bytes)
-        });
+        let loaded = draft.load(&reading, place, level, self.tree.shape(level));
         self.edit.drafts[number] = draft;
         loaded?;
         self.edit.nodes.set(place, number);
@@ -427,7 +437,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
             Some(draft) => self.node(draft),
             None => {
                 let node = page.load(&reading, place, self.tree.shape(level), level)?;
-                node.verify_heads()?;
+                node.verify_heads(&reading)?;
                 node
             }
         };
@@ -443,7 +453,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let Position::Found(position) = node.find(&reading, key, true)? else {
             return Ok(false);
         };
-        let record = node.leaf_slot(position)?.record;
+        let record = node.leaf_slot(&reading, position)?.record;
         let found = record::take(&reading, record, key, Some(into))?;
         let Some(value) = found.and_then(|found| found.big) else {
             return Ok(true);

@@ -121,7 +121,7 @@ impl<M: Media> Work<'_, '_, M> {
         key: &[u8],
         stored: &Stored<'_>,
     ) -> Outcome<(), M> {
-        let slot = self.node(leaf).leaf_slot(position)?;
+        let slot = self.node(leaf).leaf_slot(&self.reading(), position)?;
         let old = self.old_record(slot.record)?;
         if let Some(big) = old.big {
             self.tx.free(big.place)?;

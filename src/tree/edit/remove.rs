@@ -12,7 +12,7 @@ impl<M: Media> Work<'_, '_, M> {
         let Position::Found(position) = found else {
             return Ok(false);
         };
-        let record = self.node(leaf).leaf_slot(position)?.record;
+        let record = self.node(leaf).leaf_slot(&self.reading(), position)?.record;
         self.free_record(record)?;
         self.draft_mut(leaf).remove(position);
         self.count_keys(|keys| keys.checked_sub(1))?;
