@@ -174,7 +174,8 @@ impl<'b> Node<'b> {
 
     /// Whether the heads of a node on the medium are what was stored (T5); a leaf's have checks of their own.
     pub fn verify_heads<S: Source>(&self, source: &S) -> Result<(), Corrupt> {
-        let stored = u32::from_le_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]]);
+        let stored =
+            u32::from_le_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]]);
         let mut heads = [0; TreeShape::HEADS_BYTES_MAX];
         let expected = if self.shape.is_leaf() {
             0
@@ -255,7 +256,10 @@ impl<'b> Node<'b> {
         strictly: bool,
     ) -> Result<usize, Corrupt> {
         let head = tree_head(key, self.skip());
-        let (mut low, mut high) = (from, self.first(source, from, self.count(), |other| other > head));
+        let (mut low, mut high) = (
+            from,
+            self.first(source, from, self.count(), |other| other > head),
+        );
         while low < high {
             let middle = usize::midpoint(low, high);
             let order = self.compare_separator(source, middle, key)?;
