@@ -61,11 +61,8 @@ fn l5_full_refuses_what_checkpoint_serves() {
     )
     .expect("a pool");
     let geometry = engine.pool().geometry();
-    let slabs = (0..geometry.slab_count()).map(|slab| geometry.slab_at(slab).get());
-    let header = slabs
-        .filter(|slab| *slab <= at)
-        .last()
-        .expect("in the heap");
+    let mut slabs = (0..geometry.slab_count()).map(|slab| geometry.slab_at(slab).get());
+    let header = slabs.rfind(|slab| *slab <= at).expect("in the heap");
     engine.close().expect("whole");
     patch(&path, header + 9, &[0xEE]);
     let ls = ["region", "ls", &path, "--json"];

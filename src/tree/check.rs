@@ -111,7 +111,7 @@ impl<M: Media> Walk<'_, M> {
             place,
         }
         .believed(level)?;
-        node.verify_heads(&self.medium)?;
+        node.verify_own_heads()?;
         verify_form(&node)?;
         (self.visit)(object(place, shape.bytes()));
         if level == 0 {

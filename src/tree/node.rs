@@ -6,7 +6,7 @@ use std_alloc::vec::Vec;
 use zerocopy::IntoBytes;
 
 use super::record;
-use super::source::Source;
+use super::source::{Nowhere, Source};
 use crate::layout::{Corrupt, InnerSlot, LeafSlot, TreeNode, TreeShape, tree_head};
 use crate::units::ByteOffset;
 
@@ -172,23 +172,38 @@ impl<'b> Node<'b> {
             .ok_or_else(|| self.fault("a slot of a tree's inner node has a wrong check"))
     }
 
-    /// Whether the heads of a node on the medium are what was stored (T5); a leaf's have checks of their own.
+    /// Whether the heads of an inner node on the medium are what was stored (T5).
+    #[inline(never)]
     pub fn verify_heads<S: Source>(&self, source: &S) -> Result<(), Corrupt> {
-        let stored = u32::from_le_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]]);
         let mut heads = [0; TreeShape::HEADS_BYTES_MAX];
-        let expected = if self.shape.is_leaf() {
-            0
-        } else {
-            let range = self.shape.heads();
-            let heads = &mut heads[..range.len()];
-            source.read(self.place, range.start, heads)?;
-            TreeNode::heads_crc_of(self.place, heads)
-        };
+        let range = self.shape.heads();
+        let heads = &mut heads[..range.len()];
+        source.read(self.place, range.start, heads)?;
+        self.compare_heads(TreeNode::heads_crc_of(self.place, heads))
+    }
+
+    /// As [`Node::verify_heads`], where all of the node's bytes are at hand. A leaf's slots have checks of their own.
+    pub fn verify_own_heads(&self) -> Result<(), Corrupt> {
+        self.compare_heads(match self.shape.is_leaf() {
+            true => 0,
+            false => TreeNode::heads_crc_of(self.place, &self.bytes[self.shape.heads()]),
+        })
+    }
+
+    fn compare_heads(&self, expected: u32) -> Result<(), Corrupt> {
+        let stored =
+            u32::from_le_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]]);
         if stored == expected {
             Ok(())
         } else {
             Err(self.fault("the checksum of the heads of a tree's node does not match"))
         }
+    }
+
+    /// Checksum and fields: no change of an inner node leaves them as they were.
+    #[inline(always)]
+    pub fn stamp(&self) -> u64 {
+        self.word(&Nowhere, 0)
     }
 
     #[inline(always)]
@@ -255,7 +270,10 @@ impl<'b> Node<'b> {
         strictly: bool,
     ) -> Result<usize, Corrupt> {
         let head = tree_head(key, self.skip());
-        let (mut low, mut high) = (from, self.first(source, from, self.count(), |other| other > head));
+        let (mut low, mut high) = (
+            from,
+            self.first(source, from, self.count(), |other| other > head),
+        );
         while low < high {
             let middle = usize::midpoint(low, high);
             let order = self.compare_separator(source, middle, key)?;
@@ -312,6 +330,20 @@ impl<'b> Node<'b> {
         key: &[u8],
         verify: bool,
     ) -> Result<Position, Corrupt> {
+        self.find_by(source, key, verify, |record| {
+            record::compare(source, record, key, verify)
+        })
+    }
+
+    /// As [`Node::find`]; `compare` tells how the key of a record, whose head is the key's, compares with it.
+    #[inline(always)]
+    pub fn find_by<S: Source>(
+        &self,
+        source: &S,
+        key: &[u8],
+        verify: bool,
+        mut compare: impl FnMut(u64) -> Result<Ordering, Corrupt>,
+    ) -> Result<Position, Corrupt> {
         match self.side(key) {
             Side::Below => return Ok(Position::Absent(0)),
             Side::Above => return Ok(Position::Absent(self.count())),
@@ -325,7 +357,7 @@ impl<'b> Node<'b> {
             if verify || order == Ordering::Equal {
                 let slot = self.leaf_slot(source, middle)?;
                 if order == Ordering::Equal {
-                    order = record::compare(source, slot.record, key, verify)?;
+                    order = compare(slot.record)?;
                 }
             }
             match order {

@@ -24,6 +24,8 @@ pub(in super::super) struct Draft {
     /// Readers must not believe what they read of it while the commit's homes are stored (T7).
     pub(super) marked: bool,
     pub(super) freed: bool,
+    /// It is in use by the transaction.
+    pub(super) serves: bool,
     changed: Changed,
 }
 
@@ -46,6 +48,7 @@ impl Default for Draft {
             bytes: Vec::new(),
             marked: false,
             freed: false,
+            serves: false,
             changed: Changed::default(),
         }
     }
@@ -55,7 +58,7 @@ impl Draft {
     fn reset(&mut self, place: u64, shape: TreeShape) {
         self.place = place;
         self.shape = shape;
-        (self.marked, self.freed) = (false, false);
+        (self.marked, self.freed, self.serves) = (false, false, false);
         self.changed = Changed::default();
     }
 
@@ -88,7 +91,7 @@ impl Draft {
         source.window(place, shape.bytes())?;
         source.read(place, 0, &mut self.bytes)?;
         let node = self.node().believed(level)?;
-        node.verify_heads(source)?;
+        node.verify_own_heads()?;
         let mut named = 0u128;
         for slot in &node.bytes[shape.order()] {
             named |= 1u128.checked_shl(u32::from(*slot)).unwrap_or(0);
@@ -108,6 +111,14 @@ impl Draft {
             shape: self.shape,
             place: self.place,
         }
+    }
+
+    /// Whether the medium holds the same, or will with this transaction: nothing is left to stage.
+    pub(super) fn is_staged(&self) -> bool {
+        let Changed {
+            head, all, slots, ..
+        } = self.changed;
+        !head && !all && slots == 0
     }
 
     #[inline]

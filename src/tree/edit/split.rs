@@ -48,7 +48,9 @@ impl<M: Media> Work<'_, '_, M> {
 
     /// The shortest bytes above every key of `left`, and not above any of `right`; their prefixes are the same.
     fn leaf_separator(&mut self, left: usize, right: usize) -> Result<Vec<u8>, Corrupt> {
-        let last = self.node(left).leaf_slot(&self.reading(), self.node(left).count() - 1)?;
+        let last = self
+            .node(left)
+            .leaf_slot(&self.reading(), self.node(left).count() - 1)?;
         let first = self.node(right).leaf_slot(&self.reading(), 0)?;
         let differing = (last.head ^ first.head).leading_zeros() as usize / 8;
         let mut separator = Vec::new();
@@ -73,7 +75,10 @@ impl<M: Media> Work<'_, '_, M> {
             return Ok(());
         }
         let reading = self.reading();
-        let (first, last) = (node.leaf_slot(&reading, 0)?, node.leaf_slot(&reading, count - 1)?);
+        let (first, last) = (
+            node.leaf_slot(&reading, 0)?,
+            node.leaf_slot(&reading, count - 1)?,
+        );
         if !share_enough(first.head, last.head) {
             return Ok(());
         }

@@ -122,8 +122,11 @@ impl Write for Out {
     }
 }
 
-/// Opens the file of a dump: empty, or behind its last whole line, which is answered with its number.
-fn open(path: &Path, resume: bool) -> io::Result<(File, Option<(Vec<u8>, u64)>)> {
+/// A line of a dump and its number.
+type Line = (Vec<u8>, u64);
+
+/// Opens the file of a dump: empty, or behind its last whole line.
+fn open(path: &Path, resume: bool) -> io::Result<(File, Option<Line>)> {
     if !resume {
         return Ok((File::create(path)?, None));
     }

@@ -71,7 +71,7 @@ pub fn bytes_of(word: &OsStr, hex: bool) -> Result<Vec<u8>, Failure> {
     }
     let digits = word.to_str().and_then(bytes::from_hex);
     digits.ok_or_else(|| {
-        let word = word.display();
+        let word = word.to_string_lossy();
         Failure::usage(format!(
             "\"{word}\" is not hexadecimal: write two digits for each byte, or leave --hex out"
         ))

@@ -66,13 +66,12 @@ impl Keys {
         mut visit: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), KvError<Errno>> {
         let space = opened.store.space(space)?;
-        let scan = match self {
+        let mut scan = match self {
             Keys::Prefix(prefix) => space.scan_prefix(prefix, direction),
             Keys::Between(from, to) => space.scan((from.clone(), to.clone()), direction),
         };
-        for entry in scan {
-            let (key, value) = entry?;
-            if !visit(&key, &value) {
+        while let Some((key, value)) = scan.next_entry()? {
+            if !visit(key, value) {
                 break;
             }
         }

@@ -71,8 +71,7 @@ impl PersistentMemoryModule {
     /// Errors: [`ModuleError::NotInitialized`], [`ModuleError::UnknownOperation`], [`ModuleError::Parameter`], and those
     /// of the operation itself. Cost and crash: as the operation's.
     pub async fn execute(&self, params: Value) -> Result<Value, ModuleError> {
-        let live = self.live()?;
-        drop(live);
+        self.live().map(drop)?;
         let Value::Object(mut left) = params else {
             return Err(ModuleError::Parameter {
                 operation: "execute".to_owned(),

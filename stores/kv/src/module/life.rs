@@ -42,8 +42,8 @@ pub enum Initialized {
 
 /// A key-value store with asynchronous operations; see the module's documentation.
 ///
-/// `Send` and `Sync`: tasks share it. Operations that wait for the medium run on threads of its own. Dropping it aborts
-/// open transactions and gives the pool's lock back; what was acknowledged stays as durable as it was.
+/// `Send` and `Sync`: tasks share it. Operations that wait for the medium run on threads of its own. Dropping it waits for
+/// work under way, aborts open transactions and gives the pool's lock back; what was acknowledged stays as durable as it was.
 #[derive(Debug)]
 pub struct PersistentMemoryModule {
     config: PMEMConfig,
