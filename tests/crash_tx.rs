@@ -7,7 +7,7 @@ mod crash_world;
 use crash_world::alphabet::{Random, transactions};
 use crash_world::sweep::{MODELS, Sweep, first_of, under, workload};
 use crash_world::{Op, explore, explore_worked, full, tiny};
-use everline_crash::{CrashModel, Explorer};
+use everline_crash::{CrashModel, Depth, Explorer};
 
 /// Explores every `step`-th workload of `len` operations, from the `start`-th on.
 fn sweep(model: CrashModel, len: u32, (start, step): (u64, u64)) -> Sweep {
@@ -63,7 +63,7 @@ fn every_triple_of_operations_survives_where_lines_keep_their_order() {
 /// A slice of the workloads of four; `ci/crash-long.sh` runs them all.
 #[test]
 fn workloads_of_four_operations_survive_in_the_long_form() {
-    if full() {
+    if Depth::from_env() == Depth::Full {
         sweep(CrashModel::WordSubset, 4, (3, 29));
     }
 }
@@ -71,7 +71,7 @@ fn workloads_of_four_operations_survive_in_the_long_form() {
 #[test]
 fn every_pair_survives_two_cuts_inside_recovery_in_the_long_form() {
     let all = transactions();
-    let step = if full() { 1 } else { 23 };
+    let step = Depth::from_env().pick(23, 3, 1);
     let mut sweep = Sweep::default();
     for number in (first_of(all.len(), 2)..first_of(all.len(), 3)).step_by(step) {
         let ops = workload(&all, number);

@@ -12,6 +12,7 @@ use everline::units::ByteLen;
 use everline_region::RegionId;
 
 use crate::bench::{Bench, Outcome, cost_pool};
+use crate::kv;
 use crate::regions::{self, RegionBench};
 
 /// One operation and what it asks of the medium.
@@ -169,6 +170,7 @@ pub fn table() -> Vec<Row> {
             .iter()
             .map(|&(operation, prepare, step)| of_region(operation, prepare, step)),
     );
+    rows.extend(kv::cost::rows());
     rows
 }
 
@@ -177,6 +179,7 @@ pub fn of(operation: &str) -> Option<Row> {
     let step = STEPS.iter().find(|(name, _)| *name == operation);
     match step {
         Some(&(operation, step)) => Some(of_step(operation, step)),
+        None if operation.starts_with("kv/") => kv::cost::row(operation),
         None => table().into_iter().find(|row| row.operation == operation),
     }
 }
@@ -275,13 +278,13 @@ pub fn to_json(rows: &[Row]) -> String {
 /// The table for people.
 pub fn to_text(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<32}{:>7}{:>8}{:>8}{:>10}{:>12}\n",
+        "{:<40}{:>7}{:>8}{:>8}{:>10}{:>12}\n",
         "operation", "waits", "fences", "lines", "NT lines", "bytes"
     );
     for Row { operation, cost } in rows {
         writeln!(
             text,
-            "{operation:<32}{:>7}{:>8}{:>8}{:>10}{:>12}",
+            "{operation:<40}{:>7}{:>8}{:>8}{:>10}{:>12}",
             cost.waits, cost.fences, cost.lines, cost.nt_lines, cost.bytes
         )
         .expect("a string takes everything");

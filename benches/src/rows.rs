@@ -197,6 +197,11 @@ fn prefaulted(path: &Path, bytes: u64) -> FileEngine {
     engine
 }
 
+/// Every row, in the order in which they are measured.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.name)
+}
+
 impl Arena {
     /// Pools of both sides in `directory`, every page of them touched.
     pub fn new(directory: &Path) -> Self {

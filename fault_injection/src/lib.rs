@@ -38,6 +38,7 @@
 mod readme {}
 
 mod cost;
+mod depth;
 mod event;
 mod explore;
 mod export;
@@ -60,6 +61,7 @@ mod trie;
 mod verify;
 
 pub use cost::{Expectation, Ledger, Lint, LintKind, OperationCost};
+pub use depth::Depth;
 pub use event::on_thread;
 pub use explore::{Base, Explorer};
 pub use export::UnfitPath;

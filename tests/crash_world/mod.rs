@@ -11,7 +11,7 @@ use everline::layout::RootSlot;
 use everline::media::Media;
 use everline::tx::{Tx, TxError};
 use everline::units::{ByteLen, ByteOffset, ByteRange};
-use everline_crash::{CrashMedia, CrashSyncError, Explorer, Point, Recording, Report};
+use everline_crash::{CrashMedia, CrashSyncError, Depth, Explorer, Point, Recording, Report};
 
 pub type E = Engine<CrashMedia>;
 pub type R = Result<(), TxError<CrashSyncError>>;
@@ -424,7 +424,7 @@ pub fn record(media: CrashMedia, options: &CreateOptions, ops: &[Op]) -> (Record
     (media.recording().start_at_last_mark(), states)
 }
 
-/// Whether the long form was asked for.
+/// Whether more than the slice for a desk was asked for.
 pub fn full() -> bool {
-    std::env::var("EVERLINE_CRASH").is_ok_and(|depth| depth == "full")
+    Depth::from_env() > Depth::Desk
 }

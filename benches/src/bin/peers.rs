@@ -1,15 +1,16 @@
 //! Ours beside the peers: alternating short windows in one process, medians of the ratios of neighbours.
 //!
 //! `peers [--quick] [--only PREFIX] [--json]`. The medium is a file in /dev/shm on both sides, treated as persistent
-//! memory; the process keeps to one core.
+//! memory, or a file on the disk where the row says so; the process keeps to one core, but for rows of several threads.
+//! Key-value stores to compare with are there with `--features stores`.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use everline_bench::pmdk;
-use everline_bench::rows::{Arena, Figure};
+use everline_bench::rows::{self, Arena, Figure};
 use everline_bench::windows::Plan;
+use everline_bench::{cores, kv, pmdk};
 
 #[derive(Default)]
 struct Options {
@@ -46,19 +47,6 @@ fn with_environment() -> Result<(), String> {
     Err(format!("cannot start anew: {error}"))
 }
 
-/// Keeps the process to the core that it runs on; answers which.
-fn pin() -> Option<usize> {
-    // SAFETY: no arguments.
-    let core = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
-    // SAFETY: a set of cores is plain bits; all zeros is the empty set.
-    let mut cores: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is ours, and the macro checks the number against its size.
-    unsafe { libc::CPU_SET(core, &mut cores) };
-    // SAFETY: process 0 is this one; the set outlives the call and has the size that is said.
-    let refused = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cores) };
-    (refused == 0).then_some(core)
-}
-
 fn as_json(figure: &Figure) -> String {
     let rounded = |value: f64| (value * 100.0).round() / 100.0;
     serde_json::json!({
@@ -78,7 +66,7 @@ fn as_text(figure: &Figure) -> String {
     let or_dash =
         |value: Option<f64>, digits| value.map_or("-".into(), |value| format!("{value:.digits$}"));
     format!(
-        "{:<24}{:>12.1}{:>12}{:>14}{:>9}{:>7}{:>7}{:>10}",
+        "{:<38}{:>12.1}{:>27}{:>14}{:>9}{:>7}{:>7}{:>10}",
         figure.row,
         figure.ours_ns,
         figure.peer.unwrap_or("-"),
@@ -93,19 +81,20 @@ fn as_text(figure: &Figure) -> String {
 fn run() -> Result<(), String> {
     let options = options()?;
     with_environment()?;
-    let core = pin();
+    let core = cores::pin();
     let directory = tempfile::Builder::new()
         .prefix("everline-peers-")
         .tempdir_in("/dev/shm")
         .map_err(|error| format!("a directory in /dev/shm: {error}"))?;
-    let mut arena = Arena::new(directory.path());
+    let disk = tempfile::Builder::new()
+        .prefix("everline-peers-")
+        .tempdir()
+        .map_err(|error| format!("a directory on a disk: {error}"))?;
     let core = core.map_or("no core".into(), |core| format!("core {core}"));
-    eprintln!("medium: {}; pinned to {core}", arena.medium());
-    if !arena.has_peer() {
-        eprintln!(
-            "NOT MEASURED: libpmem and libpmemobj are not there: run ci/setup.sh and build again"
-        );
-    }
+    eprintln!(
+        "pinned to {core}; the disk is that of {}",
+        disk.path().display()
+    );
     let plan = if options.quick {
         Plan {
             windows: 101,
@@ -119,17 +108,29 @@ fn run() -> Result<(), String> {
     };
     if !options.json {
         println!(
-            "{:<24}{:>12}{:>12}{:>14}{:>9}{:>7}{:>7}{:>10}",
+            "{:<38}{:>12}{:>27}{:>14}{:>9}{:>7}{:>7}{:>10}",
             "row", "ours, ns", "peer", "peer, ns", "ratio", "waits", "lines", "floor"
         );
     }
-    arena.measure(plan, &options.only, |figure| {
+    let tell = |figure: Figure| {
         if options.json {
             println!("{}", as_json(&figure));
         } else {
             println!("{}", as_text(&figure));
         }
-    });
+    };
+    if rows::names().any(|name| name.starts_with(&options.only)) {
+        let mut arena = Arena::new(directory.path());
+        eprintln!("medium: {}", arena.medium());
+        if !arena.has_peer() {
+            eprintln!(
+                "NOT MEASURED: libpmem and libpmemobj are not there: run ci/setup.sh and build again"
+            );
+        }
+        arena.measure(plan, &options.only, tell);
+    }
+    let directories = [directory.path(), disk.path()];
+    kv::rows::measure(plan, options.quick, &options.only, directories, tell);
     Ok(())
 }
 

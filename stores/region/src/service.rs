@@ -80,6 +80,12 @@ impl<M: Media> Regions<M> {
             || service.change(number(Retirement::Moving), number(why));
     }
 
+    /// Whether the pool serves; for stores beside the regions. Errors: [`RegionError::Retired`]. Cost: one load.
+    #[inline]
+    pub fn serving(&self) -> Result<(), RegionError<M::SyncError>> {
+        self.in_service()
+    }
+
     /// Errors: [`RegionError::Retired`].
     #[inline]
     pub(crate) fn in_service(&self) -> Result<(), RegionError<M::SyncError>> {
@@ -96,8 +102,9 @@ impl<M: Media> Regions<M> {
         self.in_service()
     }
 
-    /// A transaction: with its lane, which whoever moves the pool waits for, the pool still serves.
-    pub(crate) fn begin(&self) -> Result<Tx<'_, M>, RegionError<M::SyncError>> {
+    /// A transaction of the core, for stores beside the regions: with its lane, which whoever moves the pool waits for, the
+    /// pool still serves. Errors: [`RegionError::Retired`], read-only, poisoned. Cost: no wait.
+    pub fn begin(&self) -> Result<Tx<'_, M>, RegionError<M::SyncError>> {
         self.in_service()?;
         let tx = self.engine().begin()?;
         self.in_service()?;

@@ -4,7 +4,7 @@ mod tools;
 
 use everline::engine::{Engine, OpenOptions};
 use everline::units::ByteLen;
-use everline_crash::{CrashMedia, Cut, Explorer, Point, Report};
+use everline_crash::{CrashMedia, Cut, Depth, Explorer, Point, Report};
 use everline_region::{RegionId, Regions};
 use tools::*;
 
@@ -15,13 +15,12 @@ const POOL: ByteLen = ByteLen::new(64 << 10);
 type Seen = Result<Vec<(String, Vec<u8>)>, Vec<String>>;
 
 fn explorer() -> Explorer {
-    match std::env::var("EVERLINE_CRASH").as_deref() {
-        Ok("full") => Explorer::new().nested_depth(1),
-        _ => Explorer::new()
-            .budget_per_point(48)
-            .kill_steps(6)
-            .nested_depth(0),
-    }
+    let desk = Explorer::new()
+        .budget_per_point(48)
+        .kill_steps(6)
+        .nested_depth(0);
+    let merge = Explorer::new().budget_per_point(1024).nested_depth(0);
+    Depth::from_env().pick(desk, merge, Explorer::new().nested_depth(1))
 }
 
 fn see(media: &CrashMedia) -> Seen {

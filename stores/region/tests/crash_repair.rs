@@ -9,7 +9,7 @@ use everline::engine::{Engine, OpenOptions};
 use everline::layout::{DirectoryRoot, RootSlot};
 use everline::media::{Media, Ram};
 use everline::units::{ByteLen, ByteOffset};
-use everline_crash::{CrashMedia, Explorer, Point, Report};
+use everline_crash::{CrashMedia, Depth, Explorer, Point, Report};
 use everline_region::{RegionId, RegionProblem, Regions, RepairOptions, repair};
 use tools::*;
 
@@ -18,13 +18,12 @@ const POOL: ByteLen = ByteLen::new(64 << 10);
 type Contents = BTreeMap<RegionId, (Option<String>, Vec<u8>)>;
 
 fn explorer() -> Explorer {
-    match std::env::var("EVERLINE_CRASH").as_deref() {
-        Ok("full") => Explorer::new().nested_depth(1),
-        _ => Explorer::new()
-            .budget_per_point(48)
-            .kill_steps(6)
-            .nested_depth(0),
-    }
+    let desk = Explorer::new()
+        .budget_per_point(48)
+        .kill_steps(6)
+        .nested_depth(0);
+    let merge = Explorer::new().budget_per_point(1024).nested_depth(0);
+    Depth::from_env().pick(desk, merge, Explorer::new().nested_depth(1))
 }
 
 fn contents(regions: &Regions<CrashMedia>) -> Result<Contents, String> {

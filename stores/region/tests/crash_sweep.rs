@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use everline::engine::{Engine, OpenOptions};
 use everline::units::ByteLen;
-use everline_crash::{CrashMedia, Point, Report};
+use everline_crash::{CrashMedia, Depth, Point, Report};
 use everline_region::{RegionOptions, Regions};
 use sweep::{MODELS, Sweep, first_of, under, workload};
 use tools::*;
@@ -282,9 +282,8 @@ fn explore(explorer: &everline_crash::Explorer, ops: &[Op]) -> Report {
 /// Every workload of up to three operations, or in the short form a slice in which each operation comes first, second
 /// and third.
 fn explore_all(model: usize) {
-    let full = std::env::var("EVERLINE_CRASH").is_ok_and(|depth| depth == "full");
     let all = alphabet();
-    let step = if full { 1 } else { 71 };
+    let step = Depth::from_env().pick(71, 13, 1);
     let explorer = under(MODELS[model]).kill_steps(2);
     let mut sweep = Sweep::default();
     for number in (0..first_of(all.len(), 4)).step_by(step) {

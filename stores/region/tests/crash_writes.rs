@@ -3,7 +3,7 @@
 mod tools;
 
 use everline::units::ByteLen;
-use everline_crash::{CrashMedia, Cut, Explorer, Point};
+use everline_crash::{CrashMedia, Cut, Depth, Explorer, Point};
 use everline_region::{Extent, RegionId, RegionOptions, Regions, WriteMode};
 use tools::*;
 
@@ -12,13 +12,12 @@ type On = Regions<CrashMedia>;
 const POOL: ByteLen = ByteLen::new(256 << 10);
 
 fn explorer() -> Explorer {
-    match std::env::var("EVERLINE_CRASH").as_deref() {
-        Ok("full") => Explorer::new().nested_depth(1),
-        _ => Explorer::new()
-            .budget_per_point(64)
-            .kill_steps(6)
-            .nested_depth(0),
-    }
+    let desk = Explorer::new()
+        .budget_per_point(64)
+        .kill_steps(6)
+        .nested_depth(0);
+    let merge = Explorer::new().budget_per_point(1024).nested_depth(0);
+    Depth::from_env().pick(desk, merge, Explorer::new().nested_depth(1))
 }
 
 /// Bytes of the region, and what is wrong with anything.

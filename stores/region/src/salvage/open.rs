@@ -68,6 +68,21 @@ fn key_of<M: Media>(media: &M) -> Option<[u8; 16]> {
     })
 }
 
+/// Gives the core's own area the bytes of `image` back. Where a guess is wrong, what was made up there for the sake of the open
+/// lies over data; from here on the engine is only read.
+fn undo_core<M: Media>(image: &M, engine: &Engine<M>) {
+    let pool = engine.pool();
+    let mut chunk = [0; 4096];
+    let mut at = pool.geometry().slot_at(0).get();
+    let end = pool.geometry().heap_at().get().min(image.len().get());
+    while at < end {
+        let bytes = &mut chunk[..4096.min(end - at) as usize];
+        image.read(ByteOffset::new(at), bytes);
+        pool.media().write(ByteOffset::new(at), bytes);
+        at += bytes.len() as u64;
+    }
+}
+
 /// Opens a pool, of which each call of `copy` makes a private copy, for [`salvage`](super::salvage).
 ///
 /// Errors: `copy`'s own, or nothing explains the bytes. Cost: an open; where that fails, everything is read.
@@ -106,6 +121,7 @@ pub fn open<M: Media, E>(
             ..Origin::of(&opened.engine)
         };
         if !told {
+            undo_core(&image, &opened.engine);
             (origin.pool_id, origin.key) = (candidate.pool_id, None);
             notes.push("both superblocks are damaged: regions have no identifiers here".into());
         }
