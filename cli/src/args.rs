@@ -6,11 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use everline::layout::LayoutName;
 use everline::media::Domain;
 use everline::media::file::FileOptions;
-use everline_region::TargetConfig;
+use everline_region::{RecoveryMode, TargetConfig};
 
 use crate::verbs::{
-    check, compact, create, demo, destroy, doctor, grow, heap, info, migrate, orphans, region,
-    repair, restore, salvage, scrub, snapshot, stats,
+    check, compact, create, demo, destroy, doctor, grow, heap, info, kv, log, migrate, orphans,
+    region, repair, restore, salvage, scrub, snapshot, stats, tx,
 };
 
 const CODES: &str = "Exit codes: 0 ok, 1 inconsistent, 2 usage, 3 repairable, 4 I/O (not found and no space included), \
@@ -46,6 +46,12 @@ pub struct Global {
     /// Accept network and user-space file systems
     #[arg(long, global = true)]
     pub allow_foreign_fs: bool,
+    /// What is done before a pool is served: recover and verify everything, recover, or nothing at all
+    #[arg(long, global = true, value_name = "MODE", default_value = "checkpoint")]
+    pub recovery: Mode,
+    /// With `--recovery none`: open though the log waits for recovery, and show what stands there without it
+    #[arg(long, global = true)]
+    pub recovery_force: bool,
     /// The pool's layout name: given to a new pool, checked when one is opened
     #[arg(long, global = true, value_name = "NAME", value_parser = layout)]
     pub layout: Option<LayoutName>,
@@ -73,6 +79,27 @@ impl From<Required> for Domain {
     }
 }
 
+/// Recovery modes, the most careful first.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Mode {
+    /// Recover, then verify every structure and checksum
+    Full,
+    /// Recover from the last checkpoint
+    Checkpoint,
+    /// Replay nothing and change no byte; refused while the log holds something
+    None,
+}
+
+impl From<Mode> for RecoveryMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Full => RecoveryMode::Full,
+            Mode::Checkpoint => RecoveryMode::Checkpoint,
+            Mode::None => RecoveryMode::None,
+        }
+    }
+}
+
 fn layout(name: &str) -> Result<LayoutName, String> {
     LayoutName::new(name)
         .ok_or_else(|| "a layout name has at most 64 bytes and no zero byte".to_string())
@@ -96,6 +123,8 @@ impl Global {
             require: self.require.map(Domain::from),
             assume_persistent: self.assume_persistent,
             allow_foreign_fs: self.allow_foreign_fs,
+            recovery: self.recovery.into(),
+            recovery_force: self.recovery_force,
             ..TargetConfig::pmem(path)
         }
     }
@@ -112,6 +141,8 @@ pub enum Verb {
     Info(info::Options),
     /// Space and log of a pool in numbers; changes no byte
     Stats(stats::Options),
+    /// What the log holds, record by record; changes no byte and recovers nothing
+    Log(log::Options),
     /// What lies where in the heap, as lines or as a picture; changes no byte
     Heap(heap::Options),
     /// Check everything in a pool; changes no byte
@@ -139,6 +170,11 @@ pub enum Verb {
     /// Named regions: put, get, ls, rm
     #[command(subcommand)]
     Region(region::Verb),
+    /// Keys and values: put, get, del, cas, scan, count, load, dump
+    #[command(subcommand)]
+    Kv(kv::Verb),
+    /// Do everything that a script on standard input says in one transaction, or nothing
+    Tx(tx::Options),
     /// Store real files under SIGKILL and simulated power cuts, and compare every byte
     Demo(demo::Options),
     /// The process that the demo kills

@@ -20,6 +20,7 @@ use everline::media::SpaceError;
 use everline::media::file::FileError;
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
+use everline_kv::KvError;
 use everline_region::transfer::ImageError;
 use everline_region::{CopyError, RegionError, TargetError};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub enum Code {
     Inconsistent = 1,
     /// Wrong usage.
     Usage = 2,
-    /// Damaged in a way that an open for writing mends.
+    /// Damaged, or not recovered, in a way that an open for writing mends.
     Repairable = 3,
     /// The operating system or the device refused.
     Io = 4,
@@ -160,6 +161,7 @@ impl<E: std::error::Error + 'static> From<OpenError<E>> for Failure {
             OpenError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
             OpenError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
             OpenError::Sync(_) => (Code::Io, "sync"),
+            OpenError::NotRecovered { .. } => (Code::Repairable, "not_recovered"),
             OpenError::TooManyLanes { .. } => (Code::Io, "too_many_lanes"),
             OpenError::Space(_) => (Code::Io, "no_space"),
         };
@@ -233,6 +235,30 @@ impl<E: std::error::Error + 'static> From<RegionError<E>> for Failure {
     }
 }
 
+impl<E: std::error::Error + 'static> From<KvError<E>> for Failure {
+    fn from(error: KvError<E>) -> Self {
+        let (code, kind) = match error {
+            KvError::Region(error) => return error.into(),
+            KvError::Behind { cause } => return Failure::from(*cause).at("commits of before"),
+            KvError::KeyTooLong { .. } => (Code::Usage, "key_too_long"),
+            KvError::ValueTooLong { .. } => (Code::Usage, "value_too_long"),
+            KvError::BadSpaceName { .. } => (Code::Usage, "bad_name"),
+            KvError::UnknownSavepoint { .. } => (Code::Usage, "unknown_savepoint"),
+            KvError::Conflict { .. } | KvError::SnapshotTooOld { .. } => (Code::Io, "conflict"),
+            KvError::NoSuchSpace { .. } | KvError::NoStore | KvError::NotFound { .. } => {
+                (Code::Io, "not_found")
+            }
+            KvError::SpaceExists { .. } => (Code::Io, "already_exists"),
+            KvError::NoSpace { .. } | KvError::LogFull { .. } => (Code::Io, "no_space"),
+            KvError::Sync(_) | KvError::Poisoned => (Code::Io, "sync"),
+            KvError::ReadOnly => (Code::Io, "read_only"),
+            KvError::Corrupt(_) => (Code::Inconsistent, "corrupt"),
+            _ => (Code::Io, "refused"),
+        };
+        Failure::new(code, kind, error)
+    }
+}
+
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         let (code, kind) = match error {
@@ -244,6 +270,7 @@ impl From<TargetError> for Failure {
             TargetError::Grow { place, error } => return Failure::from(error).at(place),
             TargetError::Regions { place, error } => return Failure::from(error).at(place),
             TargetError::DomainUnmet { .. } => (Code::PolicyUnmet, "domain_unmet"),
+            TargetError::Unsound { .. } => (Code::Inconsistent, "unsound"),
             TargetError::Config(_) | TargetError::InProvider { .. } => (Code::Usage, "config"),
             TargetError::NoIdentity { .. } | TargetError::NoHandler { .. } => (Code::Io, "io"),
         };

@@ -9,7 +9,7 @@ use std::path::Path;
 use tools::{Tmpfs, at, directory, everline, everline_with, hash, patch, pool, put};
 
 /// Verbs that open a pool, for reading and for writing.
-fn openers(path: &str) -> [Vec<&str>; 7] {
+fn openers(path: &str) -> [Vec<&str>; 12] {
     [
         vec!["info", path],
         vec!["stats", path],
@@ -18,6 +18,11 @@ fn openers(path: &str) -> [Vec<&str>; 7] {
         vec!["region", "ls", path],
         vec!["region", "put", path, "a"],
         vec!["region", "rm", path, "a"],
+        vec!["log", path],
+        vec!["kv", "get", path, "a"],
+        vec!["kv", "put", path, "a", "b"],
+        vec!["kv", "del", path, "a"],
+        vec!["kv", "count", path],
     ]
 }
 

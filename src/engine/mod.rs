@@ -57,7 +57,7 @@ pub use file::{
 };
 #[cfg(all(feature = "std", unix, not(loom)))]
 pub use io::{IoConfig, IoEngine, create_io, open_io, open_io_read_only};
-pub use open::OpenOptions;
+pub use open::{OpenOptions, Recovery};
 #[cfg(feature = "std")]
 pub use repair::{Finding, Repair, RepairError, RepairPlan, apply, plan};
 pub use report::{OpenReport, PoolStats};

@@ -2,9 +2,9 @@
 //! do not fit a node.
 //!
 //! ```text
-//! leaf   | NodeHead 32 B | order, a byte a slot | zeros to 8 | slot 0 {head, record} | slot 1 | ...
-//! inner  | NodeHead 32 B | order, a byte a slot | zeros to 8 | heads, 8 B each | children | tails |
-//! record | RecordHead 12 B | key | value, or BigPlace 12 B |
+//! leaf   | TreeNode 32 B | order, a byte a slot | zeros to 8 | slot 0 {head, record} | slot 1 | ...
+//! inner  | TreeNode 32 B | order, a byte a slot | zeros to 8 | heads, 8 B each | {child, tail} 0 | {child, tail} 1 | ...
+//! record | TreeRecord 12 B | key | value, or TreeBig 12 B |
 //! ```
 //!
 //! The slots `order[0..count]` are in use, in key order; the rest of `order` names the free ones. A slot carries a check of
@@ -180,14 +180,11 @@ pub struct TreeShape {
 const ORDER_AT: usize = size_of::<TreeNode>();
 
 impl TreeShape {
-    /// Bytes of the largest node that a search reads at once.
-    pub const SEARCHED_BYTES_MAX: usize = {
-        let (leaf, inner) = (
-            TreeShape::leaf(TREE_LEAF_SLOTS_MAX).bytes(),
-            TreeShape::inner(TREE_INNER_SLOTS_MAX).searched_bytes(),
-        );
-        if leaf > inner { leaf } else { inner }
-    };
+    /// Bytes of the longest head with its order.
+    pub const ORDER_END_MAX: usize = TreeShape::inner(TREE_INNER_SLOTS_MAX).order().end;
+
+    /// Bytes of the heads of the largest inner node.
+    pub const HEADS_BYTES_MAX: usize = 8 * TREE_INNER_SLOTS_MAX as usize;
 
     /// A leaf of so many slots.
     pub const fn leaf(slots: u8) -> Self {
@@ -234,7 +231,7 @@ impl TreeShape {
         self.slots_at() + self.slots * if self.leaf { 16 } else { 24 }
     }
 
-    /// Bytes that a search reads at once: of an inner node up to the children.
+    /// Bytes of the node in which a search looks at more than a slot or two: of an inner node up to the children.
     #[inline]
     pub const fn searched_bytes(&self) -> usize {
         if self.leaf {
@@ -244,6 +241,12 @@ impl TreeShape {
         }
     }
 
+    /// Where the heads of an inner node lie.
+    #[inline]
+    pub const fn heads(&self) -> core::ops::Range<usize> {
+        self.slots_at()..self.slots_at() + self.slots * 8
+    }
+
     /// Where the head of slot `slot` lies.
     #[inline]
     pub const fn head_at(&self, slot: usize) -> usize {
@@ -251,19 +254,14 @@ impl TreeShape {
     }
 
     /// Where the place of slot `slot` lies: of a record, or of a child with the length of its separator.
+    /// The tail of an inner node's slot follows.
     #[inline]
     pub const fn place_at(&self, slot: usize) -> usize {
         if self.leaf {
             self.slots_at() + slot * 16 + 8
         } else {
-            self.slots_at() + (self.slots + slot) * 8
+            self.slots_at() + (self.slots + 2 * slot) * 8
         }
-    }
-
-    /// Where the tail of slot `slot` of an inner node lies.
-    #[inline]
-    pub const fn tail_at(&self, slot: usize) -> usize {
-        self.slots_at() + (2 * self.slots + slot) * 8
     }
 }
 
@@ -280,13 +278,10 @@ impl TreeNode {
         crc32c(seed(place), &node[4..shape.order().end])
     }
 
-    /// The checksum of the heads of an inner node's slots; 0 for a leaf.
+    /// The checksum of the heads of an inner node's slots.
     #[inline]
-    pub fn heads_crc_of(place: u64, node: &[u8], shape: TreeShape) -> u32 {
-        if shape.leaf {
-            return 0;
-        }
-        crc32c(!seed(place), &node[shape.head_at(0)..shape.place_at(0)])
+    pub fn heads_crc_of(place: u64, heads: &[u8]) -> u32 {
+        crc32c(!seed(place), heads)
     }
 }
 

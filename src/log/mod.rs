@@ -30,7 +30,9 @@ mod record;
 mod recover;
 mod renew;
 mod replay;
+mod skip;
 mod slot;
+mod view;
 mod walk;
 
 #[cfg(feature = "std")]
@@ -45,6 +47,8 @@ pub use recover::{RecoverError, RecoveryReport, recover};
 pub(crate) use renew::clear_rings;
 pub(crate) use renew::{renew, retired};
 pub(crate) use replay::undo;
+pub use skip::skip;
+pub use view::{LogEntry, LogItem};
 
 use crate::layout::{Geometry, PoolId};
 use crate::media::Media;

@@ -142,24 +142,34 @@ pub fn recover<M: Media>(
     });
     retire.fence().map_err(RecoverError::Sync)?;
     report.epoch = new.epoch;
-    let log = Log {
-        next_timestamp: Padded(AtomicU64::new(new.cut + 1)),
+    let log = log_at(pool, new, new.cut, tail_of).map_err(too_many)?;
+    Ok((log, report))
+}
+
+/// The volatile side of a log whose newest slot is `slot` and whose lanes go on at their tails.
+pub(super) fn log_at<M: Media>(
+    pool: &Pool<M>,
+    slot: Slot,
+    last_timestamp: u64,
+    tail_of: impl Fn(u32) -> u64,
+) -> Result<Log, Full> {
+    let geometry = &pool.geometry();
+    Ok(Log {
+        next_timestamp: Padded(AtomicU64::new(last_timestamp + 1)),
         lanes: Array::from_fn(geometry.lane_count() as usize, |lane| {
             let lane = lane as u32;
             Padded(Lane::new(
                 Ring::of(geometry, lane),
-                seed(pool.id(), new.epoch, lane),
+                seed(pool.id(), slot.epoch, lane),
                 tail_of(lane),
             ))
-        })
-        .map_err(too_many)?,
+        })?,
         gate: Lock::new(()),
         checkpoint: Lock::new(CheckpointState {
-            slot: new,
+            slot,
             extensions: List::new(),
         }),
-    };
-    Ok((log, report))
+    })
 }
 
 pub(super) fn newest_slot<M: Media>(pool: &Pool<M>) -> Result<Slot, Corrupt> {

@@ -144,6 +144,14 @@ pub enum OpenError<E: core::error::Error + 'static> {
     /// A fence failed during recovery; the pool is as recoverable as before.
     #[error("the medium failed while recovering: {0}; open again when it works")]
     Sync(E),
+    /// It was to be opened without recovery, and there is something to recover.
+    #[error(
+        "the log holds {bytes} bytes that wait for recovery, which was not asked for: open with recovery, or force the open to see what stands there without it"
+    )]
+    NotRecovered {
+        /// Bytes of log that nobody has replayed.
+        bytes: u64,
+    },
     /// This build has no memory for so many lanes.
     #[error(
         "the pool has {lanes} lanes, more than a build without `alloc` can serve: open it with another build"

@@ -111,7 +111,7 @@ impl<M: Media> Walk<'_, M> {
             place,
         }
         .believed(level)?;
-        node.verify_heads()?;
+        node.verify_own_heads()?;
         verify_form(&node)?;
         (self.visit)(object(place, shape.bytes()));
         if level == 0 {
@@ -125,7 +125,7 @@ impl<M: Media> Walk<'_, M> {
         self.seen.leaves += 1;
         let (mut last, mut record) = (None::<Vec<u8>>, Vec::new());
         for position in 0..node.count() {
-            let slot = node.leaf_slot(position)?;
+            let slot = node.leaf_slot(&self.medium, position)?;
             record.clear();
             let head = record::append(&self.medium, slot.record, &mut record)?;
             let (start, end) = (record::HEAD_BYTES, record::HEAD_BYTES + head.key_len);

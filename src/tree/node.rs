@@ -6,20 +6,23 @@ use std_alloc::vec::Vec;
 use zerocopy::IntoBytes;
 
 use super::record;
-use super::source::Source;
+use super::source::{Nowhere, Source};
 use crate::layout::{Corrupt, InnerSlot, LeafSlot, TreeNode, TreeShape, tree_head};
 use crate::units::ByteOffset;
 
-/// Memory for the part of a node that is searched.
-pub(super) struct Page([u64; TreeShape::SEARCHED_BYTES_MAX / 8]);
+/// Nodes below this level are many, and so seldom in the cache: all lines that a search may meet are fetched at once.
+const COLD_LEVELS: u8 = 2;
+
+/// Memory for the head and the order of a node.
+pub(super) struct Page([u64; TreeShape::ORDER_END_MAX / 8]);
 
 impl Page {
     #[inline]
     pub fn new() -> Self {
-        Page([0; TreeShape::SEARCHED_BYTES_MAX / 8])
+        Page([0; TreeShape::ORDER_END_MAX / 8])
     }
 
-    /// Reads what a search needs of the node at `place`, and believes it (T5).
+    /// Reads head and order of the node at `place`, and believes them (T5). The slots stay where they are.
     #[inline(always)]
     pub fn load<S: Source>(
         &mut self,
@@ -28,7 +31,11 @@ impl Page {
         shape: TreeShape,
         level: u8,
     ) -> Result<Node<'_>, Corrupt> {
-        let bytes = &mut self.0.as_mut_bytes()[..shape.searched_bytes()];
+        source.window(place, shape.bytes())?;
+        if level < COLD_LEVELS {
+            source.fetch(place, shape.searched_bytes());
+        }
+        let bytes = &mut self.0.as_mut_bytes()[..shape.order().end];
         source.read(place, 0, bytes)?;
         Node {
             bytes,
@@ -39,7 +46,7 @@ impl Page {
     }
 }
 
-/// A node's bytes, all of them or those that a search reads.
+/// A node: head and order, or all of its bytes where they are a draft's. Other bytes are the source's.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'b> {
     pub bytes: &'b [u8],
@@ -121,68 +128,82 @@ impl<'b> Node<'b> {
         &self.bytes[12..12 + self.skip()]
     }
 
-    /// The number of the slot at `position`.
+    /// The number of the slot at `position`. No number leads out of the node.
     #[inline(always)]
     pub fn slot(&self, position: usize) -> usize {
-        usize::from(self.bytes[self.shape.order().start + position])
+        let slot = self.bytes[self.shape.order().start + position];
+        usize::from(slot).min(self.shape.slots() - 1)
     }
 
     #[inline(always)]
-    fn word_within(&self, at: usize) -> Option<u64> {
-        let bytes = self.bytes.get(at..at + 8)?;
-        bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
-    }
-
-    /// The head at `position`. A slot that no node has is found out where it is followed.
-    #[inline(always)]
-    pub fn head(&self, position: usize) -> u64 {
-        let at = self.shape.head_at(self.slot(position));
-        self.word_within(at).unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn word<S: Source>(&self, source: &S, at: usize) -> Result<u64, Corrupt> {
-        match self.word_within(at) {
-            Some(word) => Ok(word),
+    fn word<S: Source>(&self, source: &S, at: usize) -> u64 {
+        match self.bytes.get(at..at + 8).and_then(<[u8]>::first_chunk) {
+            Some(bytes) => u64::from_le_bytes(*bytes),
             None => source.word(self.place, at),
         }
     }
 
+    /// The head at `position`.
+    #[inline(always)]
+    pub fn head<S: Source>(&self, source: &S, position: usize) -> u64 {
+        self.word(source, self.shape.head_at(self.slot(position)))
+    }
+
     /// The leaf's slot at `position`.
     #[inline(always)]
-    pub fn leaf_slot(&self, position: usize) -> Result<LeafSlot, Corrupt> {
+    pub fn leaf_slot<S: Source>(&self, source: &S, position: usize) -> Result<LeafSlot, Corrupt> {
         let at = self.shape.head_at(self.slot(position));
-        let words = [self.word_within(at), self.word_within(at + 8)];
-        if let [Some(head), Some(word)] = words {
-            if let Some(slot) = LeafSlot::decode([head, word], self.place) {
-                return Ok(slot);
-            }
-        }
-        Err(self.fault("a slot of a tree's leaf has a wrong check"))
+        let words = [self.word(source, at), self.word(source, at + 8)];
+        LeafSlot::decode(words, self.place)
+            .ok_or_else(|| self.fault("a slot of a tree's leaf has a wrong check"))
     }
 
     /// The inner node's slot at `position`.
     #[inline(always)]
     pub fn inner_slot<S: Source>(&self, source: &S, position: usize) -> Result<InnerSlot, Corrupt> {
         let slot = self.slot(position);
+        let at = self.shape.place_at(slot);
         let words = [
-            self.word(source, self.shape.head_at(slot))?,
-            self.word(source, self.shape.place_at(slot))?,
-            self.word(source, self.shape.tail_at(slot))?,
+            self.word(source, self.shape.head_at(slot)),
+            self.word(source, at),
+            self.word(source, at + 8),
         ];
         InnerSlot::decode(words, self.place)
             .ok_or_else(|| self.fault("a slot of a tree's inner node has a wrong check"))
     }
 
-    /// Whether the heads of an inner node are what was stored (T5). A node's draft is the writer's own.
-    pub fn verify_heads(&self) -> Result<(), Corrupt> {
+    /// Whether the heads of an inner node on the medium are what was stored (T5).
+    #[inline(never)]
+    pub fn verify_heads<S: Source>(&self, source: &S) -> Result<(), Corrupt> {
+        let mut heads = [0; TreeShape::HEADS_BYTES_MAX];
+        let range = self.shape.heads();
+        let heads = &mut heads[..range.len()];
+        source.read(self.place, range.start, heads)?;
+        self.compare_heads(TreeNode::heads_crc_of(self.place, heads))
+    }
+
+    /// As [`Node::verify_heads`], where all of the node's bytes are at hand. A leaf's slots have checks of their own.
+    pub fn verify_own_heads(&self) -> Result<(), Corrupt> {
+        self.compare_heads(match self.shape.is_leaf() {
+            true => 0,
+            false => TreeNode::heads_crc_of(self.place, &self.bytes[self.shape.heads()]),
+        })
+    }
+
+    fn compare_heads(&self, expected: u32) -> Result<(), Corrupt> {
         let stored =
             u32::from_le_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]]);
-        if stored == TreeNode::heads_crc_of(self.place, self.bytes, self.shape) {
+        if stored == expected {
             Ok(())
         } else {
             Err(self.fault("the checksum of the heads of a tree's node does not match"))
         }
+    }
+
+    /// Checksum and fields: no change of an inner node leaves them as they were.
+    #[inline(always)]
+    pub fn stamp(&self) -> u64 {
+        self.word(&Nowhere, 0)
     }
 
     #[inline(always)]
@@ -199,11 +220,17 @@ impl<'b> Node<'b> {
 
     /// The first position from `from` on, and before `to`, for which `is_beyond` says so; `to` where there is none.
     #[inline(always)]
-    fn first(&self, from: usize, to: usize, is_beyond: impl Fn(u64) -> bool) -> usize {
+    fn first<S: Source>(
+        &self,
+        source: &S,
+        from: usize,
+        to: usize,
+        is_beyond: impl Fn(u64) -> bool,
+    ) -> usize {
         let (mut base, mut len) = (from, to - from);
         while len > 0 {
             let half = len / 2;
-            let before = !is_beyond(self.head(base + half));
+            let before = !is_beyond(self.head(source, base + half));
             base = if before { base + half + 1 } else { base };
             len = if before { len - half - 1 } else { half };
         }
@@ -225,8 +252,8 @@ impl<'b> Node<'b> {
             Side::Within => {}
         }
         let head = tree_head(key, self.skip());
-        let beyond = self.first(1, self.count(), |other| other >= head);
-        if beyond == self.count() || self.head(beyond) != head {
+        let beyond = self.first(source, 1, self.count(), |other| other >= head);
+        if beyond == self.count() || self.head(source, beyond) != head {
             return Ok(beyond - 1);
         }
         self.child_among_equals(source, beyond, key, strictly)
@@ -243,7 +270,10 @@ impl<'b> Node<'b> {
         strictly: bool,
     ) -> Result<usize, Corrupt> {
         let head = tree_head(key, self.skip());
-        let (mut low, mut high) = (from, self.first(from, self.count(), |other| other > head));
+        let (mut low, mut high) = (
+            from,
+            self.first(source, from, self.count(), |other| other > head),
+        );
         while low < high {
             let middle = usize::midpoint(low, high);
             let order = self.compare_separator(source, middle, key)?;
@@ -300,6 +330,20 @@ impl<'b> Node<'b> {
         key: &[u8],
         verify: bool,
     ) -> Result<Position, Corrupt> {
+        self.find_by(source, key, verify, |record| {
+            record::compare(source, record, key, verify)
+        })
+    }
+
+    /// As [`Node::find`]; `compare` tells how the key of a record, whose head is the key's, compares with it.
+    #[inline(always)]
+    pub fn find_by<S: Source>(
+        &self,
+        source: &S,
+        key: &[u8],
+        verify: bool,
+        mut compare: impl FnMut(u64) -> Result<Ordering, Corrupt>,
+    ) -> Result<Position, Corrupt> {
         match self.side(key) {
             Side::Below => return Ok(Position::Absent(0)),
             Side::Above => return Ok(Position::Absent(self.count())),
@@ -309,11 +353,11 @@ impl<'b> Node<'b> {
         let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = usize::midpoint(low, high);
-            let mut order = self.head(middle).cmp(&head);
+            let mut order = self.head(source, middle).cmp(&head);
             if verify || order == Ordering::Equal {
-                let slot = self.leaf_slot(middle)?;
+                let slot = self.leaf_slot(source, middle)?;
                 if order == Ordering::Equal {
-                    order = record::compare(source, slot.record, key, verify)?;
+                    order = compare(slot.record)?;
                 }
             }
             match order {
@@ -325,20 +369,14 @@ impl<'b> Node<'b> {
         Ok(Position::Absent(low))
     }
 
-    /// The first position whose head is not below `head`.
-    #[inline(always)]
-    pub fn lowest(&self, head: u64) -> usize {
-        self.first(0, self.count(), |other| other >= head)
-    }
-
     /// The first position that may hold `key`, if there is one and the heads agree.
     #[inline(always)]
-    pub fn candidate(&self, key: &[u8]) -> Option<usize> {
+    pub fn candidate<S: Source>(&self, source: &S, key: &[u8]) -> Option<usize> {
         if !matches!(self.side(key), Side::Within) {
             return None;
         }
         let head = tree_head(key, self.skip());
-        let position = self.lowest(head);
-        (position < self.count() && self.head(position) == head).then_some(position)
+        let position = self.first(source, 0, self.count(), |other| other >= head);
+        (position < self.count() && self.head(source, position) == head).then_some(position)
     }
 }

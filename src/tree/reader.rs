@@ -160,8 +160,8 @@ impl<'p, M: Media> TreeReader<'p, M> {
         key: &[u8],
         mut into: Option<&mut Vec<u8>>,
     ) -> Result<Option<Found>, Corrupt> {
-        if let (false, Some(position)) = (VERIFY, leaf.candidate(key)) {
-            let record = leaf.leaf_slot(position)?.record;
+        if let (false, Some(position)) = (VERIFY, leaf.candidate(&self.medium, key)) {
+            let record = leaf.leaf_slot(&self.medium, position)?.record;
             let found = record::take(&self.medium, record, key, into.as_deref_mut())?;
             if found.is_some() {
                 return Ok(found);
@@ -170,7 +170,7 @@ impl<'p, M: Media> TreeReader<'p, M> {
         match leaf.find(&self.medium, key, VERIFY)? {
             Position::Absent(_) => Ok(None),
             Position::Found(position) => {
-                let record = leaf.leaf_slot(position)?.record;
+                let record = leaf.leaf_slot(&self.medium, position)?.record;
                 record::take(&self.medium, record, key, into)
             }
         }
@@ -228,7 +228,7 @@ impl<'p, M: Media> TreeReader<'p, M> {
     ) -> Result<u64, Corrupt> {
         let node = page.load(&self.medium, place, self.tree.inner_shape(), level)?;
         if VERIFY {
-            node.verify_heads()?;
+            node.verify_heads(&self.medium)?;
         }
         let position = node.child(&self.medium, goal)?;
         if let Some(fences) = fences {

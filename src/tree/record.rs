@@ -301,7 +301,8 @@ pub(super) fn compare<S: Source>(
 /// Bytes of the record at `place`, by its head alone.
 #[inline(always)]
 pub(super) fn probe<S: Source>(source: &S, place: u64) -> Result<usize, Corrupt> {
-    let words = [source.word(place, 0)?, source.word(place, 8)?];
+    source.window(place, 16)?;
+    let words = [source.word(place, 0), source.word(place, 8)];
     let bytes = words.map(u64::to_le_bytes);
     Ok(Head::parse(bytes.as_flattened(), place)?.total())
 }

@@ -133,7 +133,7 @@ impl Chunk {
         let mut total = 0;
         let mut places = [0u64; TREE_LEAF_SLOTS_MAX as usize];
         for position in positions.clone() {
-            let record = leaf.leaf_slot(position)?.record;
+            let record = leaf.leaf_slot(source, position)?.record;
             places[position] = record;
             total += record::probe(source, record)?;
         }

@@ -3,7 +3,7 @@
 use crate::layout::Corrupt;
 use crate::media::Media;
 use crate::pool::Pool;
-use crate::units::ByteOffset;
+use crate::units::{ByteOffset, FLUSH_LINE};
 
 /// Places are below this.
 const PLACE_MASK: u64 = (1 << 48) - 1;
@@ -13,8 +13,14 @@ pub(super) trait Source {
     /// Fills `into` with the bytes of the object at `place` from `at` on.
     fn read(&self, place: u64, at: usize, into: &mut [u8]) -> Result<(), Corrupt>;
 
-    /// The aligned word `at` bytes behind `place`.
-    fn word(&self, place: u64, at: usize) -> Result<u64, Corrupt>;
+    /// Whether an object of `len` bytes, aligned to words, can lie at `place`.
+    fn window(&self, place: u64, len: usize) -> Result<(), Corrupt>;
+
+    /// The aligned word `at` bytes behind `place`, within what was asked [`Source::window`] for.
+    fn word(&self, place: u64, at: usize) -> u64;
+
+    /// Has the lines of the window's first `len` bytes fetched together.
+    fn fetch(&self, place: u64, len: usize);
 
     /// How many bytes of the object at `place` can be read, at most `most`.
     fn reach(&self, place: u64, most: usize) -> usize;
@@ -69,17 +75,53 @@ impl<M: Media> Source for Medium<'_, M> {
     }
 
     #[inline(always)]
-    fn word(&self, place: u64, at: usize) -> Result<u64, Corrupt> {
-        let at = self.check(place, at, 8)?;
-        if !at.is_aligned(8) {
-            return Err(outside(place));
+    fn window(&self, place: u64, len: usize) -> Result<(), Corrupt> {
+        match self.check(place, 0, len) {
+            Ok(at) if at.is_aligned(8) => Ok(()),
+            _ => Err(outside(place)),
         }
-        Ok(self.pool.media().load64(at))
+    }
+
+    #[inline(always)]
+    fn word(&self, place: u64, at: usize) -> u64 {
+        self.pool.media().load64(ByteOffset::new(place + at as u64))
+    }
+
+    #[inline(always)]
+    fn fetch(&self, place: u64, len: usize) {
+        let mut at = 0;
+        while at < len {
+            self.word(place, at);
+            at += FLUSH_LINE as usize;
+        }
     }
 
     #[inline(always)]
     fn reach(&self, place: u64, most: usize) -> usize {
         let len = self.pool.geometry().len();
         len.saturating_sub(place).min(most as u64) as usize
+    }
+}
+
+/// What a draft reads beside its own bytes: nothing.
+pub(super) struct Nowhere;
+
+impl Source for Nowhere {
+    fn read(&self, place: u64, _: usize, _: &mut [u8]) -> Result<(), Corrupt> {
+        Err(outside(place))
+    }
+
+    fn window(&self, place: u64, _: usize) -> Result<(), Corrupt> {
+        Err(outside(place))
+    }
+
+    fn word(&self, _: u64, _: usize) -> u64 {
+        0
+    }
+
+    fn fetch(&self, _: u64, _: usize) {}
+
+    fn reach(&self, _: u64, _: usize) -> usize {
+        0
     }
 }

@@ -91,7 +91,10 @@ fn run() -> Result<(), String> {
         .tempdir()
         .map_err(|error| format!("a directory on a disk: {error}"))?;
     let core = core.map_or("no core".into(), |core| format!("core {core}"));
-    eprintln!("pinned to {core}; the disk is that of {}", disk.path().display());
+    eprintln!(
+        "pinned to {core}; the disk is that of {}",
+        disk.path().display()
+    );
     let plan = if options.quick {
         Plan {
             windows: 101,

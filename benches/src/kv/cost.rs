@@ -41,7 +41,9 @@ const STEPS: [(&str, Step); 14] = [
     ("kv/get/100B", |kv| get(kv, 7, true)),
     ("kv/get/absent", |kv| get(kv, KEYS, false)),
     ("kv/scan/100", scan),
-    ("kv/tx of nothing", |kv| drop(kv.begin().expect("open").commit())),
+    ("kv/tx of nothing", |kv| {
+        drop(kv.begin().expect("open").commit())
+    }),
     ("kv/tx/100 puts of 100B", |kv| many_at_once(kv)),
     ("kv/1000 puts/100B", |kv| puts(kv, KEYS)),
     ("kv/1000 puts/100B over others", |kv| puts(kv, 0)),
@@ -112,7 +114,10 @@ fn loaded() -> (Kv, Medium) {
 
 /// Measures every row.
 pub fn rows() -> Vec<Row> {
-    STEPS.iter().map(|&(operation, step)| of(operation, step)).collect()
+    STEPS
+        .iter()
+        .map(|&(operation, step)| of(operation, step))
+        .collect()
 }
 
 fn of(operation: &'static str, step: Step) -> Row {

@@ -32,7 +32,11 @@ pub fn open(directory: &Path, promise: Promise) -> Box<dyn KeyValue> {
     };
     if !path.exists() {
         let options = CreateOptions {
-            len: Some(if in_memory { POOL_BYTES } else { POOL_BYTES_ON_DISK }),
+            len: Some(if in_memory {
+                POOL_BYTES
+            } else {
+                POOL_BYTES_ON_DISK
+            }),
             identity: Identity::random().expect("random numbers"),
             ..CreateOptions::default()
         };

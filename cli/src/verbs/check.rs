@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use everline::layout::Superblock;
+use everline::media::Errno;
+use everline_kv::{KvError, check_pool};
 use everline_region::{PoolRepair, RepairOptions};
 use serde_json::{Value, json};
 
@@ -29,6 +31,14 @@ fn cure(global: &Global, options: &Options) -> Option<PoolRepair> {
     rehearse(&options.path, global, &RepairOptions::default())
         .ok()
         .filter(PoolRepair::is_sound)
+}
+
+/// A problem with the keyspace that has it, where that has a name.
+fn in_space(space: &str, problem: &KvError<Errno>) -> String {
+    match space.is_empty() {
+        true => problem.to_string(),
+        false => format!("in the keyspace \"{}\": {problem}", space.escape_debug()),
+    }
 }
 
 /// Ends with 1 where something is wrong, with 3 where a repair would put it right; a superblock copy or a checkpoint slot
@@ -65,11 +75,21 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let regions = pool
         .target
         .check(|problem| problems.push((problem.at().map(|at| at.get()), problem.to_string())));
+    let keys = check_pool(pool.target.regions(), &mut |_| {});
+    for (space, problem) in &keys.problems {
+        let at = match problem {
+            KvError::Corrupt(corrupt) => Some(corrupt.at.get()),
+            _ => None,
+        };
+        problems.push((at, in_space(space, problem)));
+    }
+    let key_count: u64 = keys.spaces.iter().map(|(_, seen)| seen.keys).sum();
     pool.target.still_whole()?;
     let code = match problems.len() {
         0 => Code::Ok,
         count if count == mended => Code::Repairable,
-        _ if cure(global, options).is_some() => Code::Repairable,
+        // A repair knows regions, and nothing of keys.
+        _ if keys.is_clean() && cure(global, options).is_some() => Code::Repairable,
         _ => Code::Inconsistent,
     };
     let recovery = pool.target.report().recovery;
@@ -88,6 +108,7 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         .put("objects", core.objects)
         .put("used", size(core.used_bytes))
         .put("regions", regions.regions)
+        .put("keys", key_count)
         .put("problems", problems.len())
         .put(
             "verdict",
@@ -125,6 +146,8 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         "objects": core.objects,
         "used_bytes": core.used_bytes,
         "regions": regions.regions,
+        "keyspaces": keys.spaces.len(),
+        "keys": key_count,
         "redo_pending": recovery.redone,
         "undo_pending": recovery.undone,
     });

@@ -9,6 +9,8 @@ pub mod doctor;
 pub mod grow;
 pub mod heap;
 pub mod info;
+pub mod kv;
+pub mod log;
 pub mod migrate;
 pub mod orphans;
 pub mod region;
@@ -18,6 +20,7 @@ pub mod salvage;
 pub mod scrub;
 pub mod snapshot;
 pub mod stats;
+pub mod tx;
 
 use crate::args::{Cli, Verb};
 use crate::exit::Failure;
@@ -31,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Create(options) => create::run(global, options),
         Verb::Info(options) => info::run(global, options),
         Verb::Stats(options) => stats::run(global, options),
+        Verb::Log(options) => log::run(global, options),
         Verb::Heap(options) => heap::run(global, options),
         Verb::Check(options) => check::run(global, options),
         Verb::Orphans(options) => orphans::run(global, options),
@@ -44,6 +48,8 @@ pub fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Migrate(options) => migrate::run(global, options),
         Verb::Destroy(options) => destroy::run(global, options),
         Verb::Region(verb) => region::run(global, verb),
+        Verb::Kv(verb) => kv::run(global, verb),
+        Verb::Tx(options) => tx::run(global, options),
         Verb::Demo(options) => demo::run(global, options),
         Verb::DemoChild(options) => demo::child::run(options),
     }

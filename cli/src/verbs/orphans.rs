@@ -1,9 +1,14 @@
 //! `orphans PATH [--free]`: live objects that nothing leads to.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use everline_region::OrphanReport;
+use everline::layout::Corrupt;
+use everline::media::Errno;
+use everline::units::ByteOffset;
+use everline_kv::{KvError, own_objects};
+use everline_region::{OrphanReport, RegionError};
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -27,11 +32,33 @@ pub struct Options {
 /// Objects that are listed; all of them are counted.
 const LISTED_MAX: usize = 1000;
 
+/// Tells the places of what the keys of the pool lead to.
+fn tracer(own: &Option<HashSet<ByteOffset>>) -> impl FnMut(&mut dyn FnMut(ByteOffset)) {
+    |tell| own.iter().flatten().for_each(|at| tell(*at))
+}
+
+/// Who cannot be followed may own everything.
+fn damaged(error: KvError<Errno>) -> RegionError<Errno> {
+    let what = "the key-value store is damaged, so that nobody knows what is lost";
+    match error {
+        KvError::Corrupt(corrupt) => Corrupt::new(corrupt.at, what).into(),
+        _ => Corrupt::new(ByteOffset::ZERO, what).into(),
+    }
+}
+
 /// Lists them, and frees them where that was asked for; changes no byte otherwise.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (path, report): (PathBuf, OrphanReport) = match options.free {
-        true => change(&options.path, global, |regions| regions.free_orphans(None))?,
-        false => look(&options.path, global, |regions| Ok(regions.orphans(None)))?,
+        true => change(&options.path, global, |regions| {
+            let own = own_objects(regions).map_err(damaged)?;
+            let mut trace = tracer(&own);
+            regions.free_orphans(own.is_some().then_some(&mut trace))
+        })?,
+        false => look(&options.path, global, |regions| {
+            let own = own_objects(regions).map_err(damaged)?;
+            let mut trace = tracer(&own);
+            Ok(regions.orphans(own.is_some().then_some(&mut trace)))
+        })?,
     };
     let bytes: u64 = report
         .orphans

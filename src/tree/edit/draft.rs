@@ -6,6 +6,7 @@ use std_alloc::vec::Vec;
 use zerocopy::IntoBytes;
 
 use super::super::node::Node;
+use super::super::source::{Nowhere, Source};
 use crate::layout::{Corrupt, InnerSlot, LeafSlot, TREE_PREFIX_BYTES, TreeNode, TreeShape};
 use crate::media::Media;
 use crate::tx::{Tx, TxError};
@@ -23,6 +24,8 @@ pub(in super::super) struct Draft {
     /// Readers must not believe what they read of it while the commit's homes are stored (T7).
     pub(super) marked: bool,
     pub(super) freed: bool,
+    /// It is in use by the transaction.
+    pub(super) serves: bool,
     changed: Changed,
 }
 
@@ -45,6 +48,7 @@ impl Default for Draft {
             bytes: Vec::new(),
             marked: false,
             freed: false,
+            serves: false,
             changed: Changed::default(),
         }
     }
@@ -54,7 +58,7 @@ impl Draft {
     fn reset(&mut self, place: u64, shape: TreeShape) {
         self.place = place;
         self.shape = shape;
-        (self.marked, self.freed) = (false, false);
+        (self.marked, self.freed, self.serves) = (false, false, false);
         self.changed = Changed::default();
     }
 
@@ -73,20 +77,21 @@ impl Draft {
         self.changed.order = 0..shape.slots();
     }
 
-    /// The node that `read` fills in, if it can be believed (T2, T5).
+    /// The node at `place`, if it can be believed (T2, T5).
     #[inline]
-    pub(super) fn load(
+    pub(super) fn load<S: Source>(
         &mut self,
+        source: &S,
         place: u64,
         level: u8,
         shape: TreeShape,
-        read: impl FnOnce(&mut [u8]) -> Result<(), Corrupt>,
     ) -> Result<(), Corrupt> {
         self.reset(place, shape);
         self.bytes.resize(shape.bytes(), 0);
-        read(&mut self.bytes)?;
+        source.window(place, shape.bytes())?;
+        source.read(place, 0, &mut self.bytes)?;
         let node = self.node().believed(level)?;
-        node.verify_heads()?;
+        node.verify_own_heads()?;
         let mut named = 0u128;
         for slot in &node.bytes[shape.order()] {
             named |= 1u128.checked_shl(u32::from(*slot)).unwrap_or(0);
@@ -106,6 +111,14 @@ impl Draft {
             shape: self.shape,
             place: self.place,
         }
+    }
+
+    /// Whether the medium holds the same, or will with this transaction: nothing is left to stage.
+    pub(super) fn is_staged(&self) -> bool {
+        let Changed {
+            head, all, slots, ..
+        } = self.changed;
+        !head && !all && slots == 0
     }
 
     #[inline]
@@ -183,8 +196,9 @@ impl Draft {
     fn store_inner(&mut self, slot: usize, content: InnerSlot) {
         let [head, child, tail] = content.encode(self.place);
         self.put(self.shape.head_at(slot), head);
-        self.put(self.shape.place_at(slot), child);
-        self.put(self.shape.tail_at(slot), tail);
+        let at = self.shape.place_at(slot);
+        self.put(at, child);
+        self.put(at + 8, tail);
         self.changed.slots |= 1 << slot;
         (self.changed.head, self.marked) = (true, true);
     }
@@ -233,7 +247,7 @@ impl Draft {
         let mut prefix = [0; TREE_PREFIX_BYTES];
         prefix[..old].copy_from_slice(self.node().prefix());
         for position in 0..self.count() {
-            let slot = self.node().leaf_slot(position)?;
+            let slot = self.node().leaf_slot(&Nowhere, position)?;
             let mut key = [0; TREE_PREFIX_BYTES + 8];
             key[..old].copy_from_slice(&prefix[..old]);
             key[old..old + 8].copy_from_slice(&slot.head.to_be_bytes());
@@ -246,8 +260,10 @@ impl Draft {
 
     fn seal(&mut self) {
         if self.changed.slots != 0 || self.changed.all {
-            let heads = TreeNode::heads_crc_of(self.place, &self.bytes, self.shape);
-            self.bytes[8..12].copy_from_slice(&heads.to_le_bytes());
+            if !self.shape.is_leaf() {
+                let heads = TreeNode::heads_crc_of(self.place, &self.bytes[self.shape.heads()]);
+                self.bytes[8..12].copy_from_slice(&heads.to_le_bytes());
+            }
         }
         let crc = TreeNode::crc_of(self.place, &self.bytes, self.shape);
         self.bytes[..4].copy_from_slice(&crc.to_le_bytes());
@@ -268,11 +284,10 @@ impl Draft {
             self.stage_runs(tx, slots, 16, |slot| self.shape.head_at(slot))?;
         } else {
             match self.changed.all {
-                true => self.write(tx, self.shape.head_at(0)..self.shape.place_at(0))?,
+                true => self.write(tx, self.shape.heads())?,
                 false => self.stage_runs(tx, slots, 8, |slot| self.shape.head_at(slot))?,
             }
-            self.stage_runs(tx, slots, 8, |slot| self.shape.place_at(slot))?;
-            self.stage_runs(tx, slots, 8, |slot| self.shape.tail_at(slot))?;
+            self.stage_runs(tx, slots, 16, |slot| self.shape.place_at(slot))?;
         }
         self.changed = Changed::default();
         Ok(())

@@ -13,8 +13,9 @@ impl<M: Media> Work<'_, '_, M> {
             let leaf = self.descend(Goal::Last)?;
             let count = self.node(leaf).count();
             for position in 0..count {
-                let record = self.node(leaf).leaf_slot(position)?.record;
-                self.free_record(record)?;
+                let record = self.node(leaf).leaf_slot(&self.reading(), position)?.record;
+                let old = self.old_record(record)?;
+                self.free_record(&old)?;
             }
             self.draft_mut(leaf).truncate(0);
             self.count_keys(|keys| keys.checked_sub(count as u64))?;

@@ -5,6 +5,7 @@ use std_alloc::vec::Vec;
 use zerocopy::IntoBytes;
 
 use super::super::Outcome;
+use super::super::source::Nowhere;
 use super::Work;
 use super::put::common_len;
 use super::split::{WORTHWHILE_BYTES, share_enough};
@@ -101,7 +102,10 @@ impl<M: Media> Work<'_, '_, M> {
         if count < 3 || skip + WORTHWHILE_BYTES > TREE_PREFIX_BYTES {
             return Ok(());
         }
-        if !share_enough(self.node(node).head(1), self.node(node).head(count - 1)) {
+        if !share_enough(
+            self.node(node).head(&Nowhere, 1),
+            self.node(node).head(&Nowhere, count - 1),
+        ) {
             return Ok(());
         }
         let (mut first, mut last) = (Vec::new(), Vec::new());

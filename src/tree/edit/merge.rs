@@ -49,7 +49,7 @@ impl<M: Media> Work<'_, '_, M> {
         self.draft_mut(left).shrink_leaf(common)?;
         self.draft_mut(right).shrink_leaf(common)?;
         for position in 0..self.node(right).count() {
-            let slot: LeafSlot = self.node(right).leaf_slot(position)?;
+            let slot: LeafSlot = self.node(right).leaf_slot(&self.reading(), position)?;
             let end = self.node(left).count();
             self.draft_mut(left).insert_leaf(end, slot);
         }

@@ -17,11 +17,12 @@ mod remove;
 mod split;
 mod written;
 
+use core::cell::Cell;
 use std_alloc::vec::Vec;
 
 use zerocopy::IntoBytes;
 
-use super::node::{Goal, Node, Page, Position};
+use super::node::{Goal, Node, Position};
 use super::source::{Medium, Source};
 use super::{Outcome, Tree, TreeError, Versions, record};
 use crate::alloc::Request;
@@ -37,20 +38,29 @@ use written::Written;
 ///
 /// Every change is followed by [`TreeEdit::stage`] before the commit, the commit by [`TreeEdit::unlock`] and
 /// [`TreeEdit::clear`]. After an error the transaction is to be dropped and the edit cleared. Between two calls of
-/// `clear` an edit serves one transaction, and a tree's bytes are changed through it alone.
+/// `clear` an edit serves one transaction. As long as a pool is open, a tree is changed through one edit only, which knows
+/// its inner nodes from one transaction to the next.
 #[derive(Debug, Default)]
 pub struct TreeEdit {
     drafts: Vec<Draft>,
-    /// Drafts in use; the others wait with their memory.
-    used: usize,
+    /// Drafts that serve this transaction.
+    used: Vec<usize>,
+    /// Drafts that serve nobody, kept for their memory.
+    spare: Vec<usize>,
+    /// Drafts by the places of their nodes; those of inner nodes stay for later transactions.
     nodes: Places,
     written: Written,
     roots: Vec<Root>,
     path: Vec<Step>,
+    /// The transaction is durable.
+    committed: Cell<bool>,
     /// Nothing lies beyond the leaf that was descended to.
     rightmost: bool,
     scratch: Vec<u8>,
 }
+
+/// Inner nodes that are kept for later transactions: some megabytes.
+const KEPT_DRAFTS_MAX: usize = 2048;
 
 /// A tree's root as it will be.
 #[derive(Clone, Copy, Debug)]
@@ -105,13 +115,25 @@ impl<M: Media> Source for Reading<'_, '_, M> {
     }
 
     #[inline]
-    fn word(&self, place: u64, at: usize) -> Result<u64, Corrupt> {
+    fn word(&self, place: u64, at: usize) -> u64 {
         if !self.overlaid {
             return self.medium.word(place, at);
         }
         let mut word = [0; 8];
-        self.read(place, at, &mut word)?;
-        Ok(u64::from_le_bytes(word))
+        // Within a window, which is within the heap: a transaction reads that.
+        let at = ByteOffset::new(place + at as u64);
+        self.tx.read(at, &mut word).unwrap_or(());
+        u64::from_le_bytes(word)
+    }
+
+    #[inline]
+    fn window(&self, place: u64, len: usize) -> Result<(), Corrupt> {
+        self.medium.window(place, len)
+    }
+
+    #[inline]
+    fn fetch(&self, place: u64, len: usize) {
+        self.medium.fetch(place, len);
     }
 
     fn reach(&self, place: u64, most: usize) -> usize {
@@ -191,7 +213,8 @@ impl TreeEdit {
     /// Stages what has changed since the last call: the last step before the commit. Errors: those of the transaction.
     pub fn stage<M: Media>(&mut self, tx: &mut Tx<'_, M>) -> Outcome<(), M> {
         self.written.stage(tx)?;
-        for draft in self.drafts[..self.used].iter_mut() {
+        for number in &self.used {
+            let draft = &mut self.drafts[*number];
             if draft.marked && !draft.freed {
                 draft.stage(tx)?;
             }
@@ -207,6 +230,7 @@ impl TreeEdit {
     pub fn lock(&self, versions: &Versions) {
         self.each_marked(|place| versions.lock(place));
         versions.locked();
+        self.committed.set(true);
     }
 
     /// Takes the marks away: to be called when the commit has returned, whatever it answered.
@@ -215,7 +239,8 @@ impl TreeEdit {
     }
 
     fn each_marked(&self, mut see: impl FnMut(u64)) {
-        for draft in self.drafts[..self.used].iter().filter(|draft| draft.marked) {
+        let drafts = self.used.iter().map(|number| &self.drafts[*number]);
+        for draft in drafts.filter(|draft| draft.marked) {
             see(draft.place);
         }
         for root in self.roots.iter().filter(|root| root.marked) {
@@ -223,10 +248,28 @@ impl TreeEdit {
         }
     }
 
-    /// Forgets everything, and keeps the memory for the next transaction.
+    /// Ends the transaction's part, and keeps memory for the next one. After a commit it keeps what it knows of inner nodes,
+    /// too, and compares it with the medium before it is believed again.
     pub fn clear(&mut self) {
-        self.used = 0;
-        self.nodes.clear();
+        let kept = self.drafts.len() - self.spare.len();
+        let keeps = self.committed.take() && kept <= KEPT_DRAFTS_MAX;
+        for number in self.used.drain(..) {
+            let draft = &mut self.drafts[number];
+            let known = !draft.freed && self.nodes.get(draft.place) == Some(number);
+            if keeps && known && draft.is_staged() && draft.node().level() > 0 {
+                (draft.marked, draft.serves) = (false, false);
+                continue;
+            }
+            if known {
+                self.nodes.remove(draft.place);
+            }
+            self.spare.push(number);
+        }
+        if !keeps || self.nodes.is_crowded() {
+            self.nodes.clear();
+            self.spare.clear();
+            self.spare.extend(0..self.drafts.len());
+        }
         self.written.clear();
         self.roots.clear();
     }
@@ -343,30 +386,56 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         Ok(())
     }
 
-    /// Another draft, with the memory of an earlier one.
+    /// A draft that serves nobody.
     fn spare_draft(&mut self) -> usize {
-        if self.edit.used == self.edit.drafts.len() {
+        self.edit.spare.pop().unwrap_or_else(|| {
             self.edit.drafts.push(Draft::default());
-        }
-        self.edit.used
+            self.edit.drafts.len() - 1
+        })
     }
 
-    /// The draft of the node at `place`.
+    /// The draft of the node at `place`, to be changed.
     #[inline]
     fn draft(&mut self, place: u64, level: u8) -> Result<usize, Corrupt> {
-        if let Some(draft) = self.edit.nodes.get(place) {
-            return Ok(draft);
+        let number = self.known(place, level)?;
+        if !self.edit.drafts[number].serves {
+            self.edit.drafts[number].serves = true;
+            self.edit.used.push(number);
         }
-        let number = self.spare_draft();
+        Ok(number)
+    }
+
+    /// The draft of the node at `place`, to be read. What is left of an earlier transaction is compared with the medium.
+    #[inline]
+    fn known(&mut self, place: u64, level: u8) -> Result<usize, Corrupt> {
+        let number = match self.edit.nodes.get(place) {
+            Some(number) => {
+                let draft = &self.edit.drafts[number];
+                if draft.serves {
+                    return Ok(number);
+                }
+                let (reading, shape) = (self.reading(), self.tree.shape(level));
+                reading.window(place, shape.bytes())?;
+                let node = draft.node();
+                let same = node.shape == shape && node.level() == level;
+                if same && node.stamp() == reading.word(place, 0) {
+                    return Ok(number);
+                }
+                number
+            }
+            None => self.spare_draft(),
+        };
         let mut draft = core::mem::take(&mut self.edit.drafts[number]);
-        let reading = self.reading();
-        let loaded = draft.load(place, level, self.tree.shape(level), |bytes| {
-            reading.read(place, 0, bytes)
-        });
+        let loaded = draft.load(&self.reading(), place, level, self.tree.shape(level));
         self.edit.drafts[number] = draft;
-        loaded?;
-        self.edit.nodes.set(place, number);
-        self.edit.used += 1;
+        match loaded {
+            Ok(()) => self.edit.nodes.set(place, number),
+            Err(corrupt) => {
+                self.edit.nodes.remove(place);
+                self.edit.spare.push(number);
+                return Err(corrupt);
+            }
+        }
         Ok(number)
     }
 
@@ -374,11 +443,13 @@ impl<'e, M: Media> Work<'_, 'e, M> {
     fn new_node(&mut self, level: u8) -> Outcome<usize, M> {
         let shape = self.tree.shape(level);
         let place = self.tx.alloc(Request::new(shape.bytes() as u64))?.start();
-        let number = self.spare_draft();
-        self.edit.drafts[number].begin(place.get(), level, shape);
-        self.edit.drafts[number].marked = true;
+        let known = self.edit.nodes.get(place.get());
+        let number = known.unwrap_or_else(|| self.spare_draft());
+        let draft = &mut self.edit.drafts[number];
+        draft.begin(place.get(), level, shape);
+        (draft.marked, draft.serves) = (true, true);
         self.edit.nodes.set(place.get(), number);
-        self.edit.used += 1;
+        self.edit.used.push(number);
         Ok(number)
     }
 
@@ -396,44 +467,25 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         Ok(self.tx.free(ByteOffset::new(place))?)
     }
 
-    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way is verified (T5).
+    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way was verified (T5).
     #[inline]
     fn descend(&mut self, goal: Goal<'_>) -> Result<usize, Corrupt> {
         let root = &self.edit.roots[self.root].root;
         let (mut place, mut level) = (root.root.get(), root.height - 1);
         self.edit.path.clear();
         self.edit.rightmost = true;
-        let mut page = Page::new();
         while level > 0 {
-            let (position, count, child) = self.step(goal, &mut page, place, level)?;
+            let number = self.known(place, level)?;
+            let (node, reading) = (self.node(number), self.reading());
+            let position = node.child(&reading, goal)?;
+            let rightmost = position + 1 == node.count();
+            let child = node.inner_slot(&reading, position)?.child;
             self.edit.path.push(Step { place, position });
-            self.edit.rightmost &= position + 1 == count;
+            self.edit.rightmost &= rightmost;
             place = child;
             level -= 1;
         }
         self.draft(place, 0)
-    }
-
-    #[inline]
-    fn step(
-        &self,
-        goal: Goal<'_>,
-        page: &mut Page,
-        place: u64,
-        level: u8,
-    ) -> Result<(usize, usize, u64), Corrupt> {
-        let reading = self.reading();
-        let node = match self.edit.nodes.get(place) {
-            Some(draft) => self.node(draft),
-            None => {
-                let node = page.load(&reading, place, self.tree.shape(level), level)?;
-                node.verify_heads()?;
-                node
-            }
-        };
-        let position = node.child(&reading, goal)?;
-        let slot = node.inner_slot(&reading, position)?;
-        Ok((position, node.count(), slot.child))
     }
 
     fn get(&mut self, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
@@ -443,7 +495,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let Position::Found(position) = node.find(&reading, key, true)? else {
             return Ok(false);
         };
-        let record = node.leaf_slot(position)?.record;
+        let record = node.leaf_slot(&reading, position)?.record;
         let found = record::take(&reading, record, key, Some(into))?;
         let Some(value) = found.and_then(|found| found.big) else {
             return Ok(true);

@@ -10,6 +10,9 @@ pub(super) struct Places {
     taken: Vec<u32>,
 }
 
+/// Places, removed ones included, at which it is better to begin anew.
+const CROWD: usize = 1 << 14;
+
 /// The number of a place that is no longer in the map.
 const GONE: u32 = u32::MAX;
 
@@ -57,12 +60,17 @@ impl Places {
         }
     }
 
+    /// Whether places that were removed take more room than it is worth.
+    pub fn is_crowded(&self) -> bool {
+        self.taken.len() > CROWD
+    }
+
     fn grow(&mut self) {
         let larger = std_alloc::vec![(0, 0); (2 * self.slots.len()).max(64)];
         let old = core::mem::replace(&mut self.slots, larger);
         self.taken.clear();
         for (place, number) in old {
-            if place != 0 {
+            if place != 0 && number != GONE {
                 self.set(place, number as usize);
             }
         }

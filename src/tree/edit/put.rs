@@ -35,13 +35,40 @@ impl Stored<'_> {
 impl<M: Media> Work<'_, '_, M> {
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<bool, M> {
         let leaf = self.descend(Goal::At(key))?;
-        let found = self.node(leaf).find(&self.reading(), key, true)?;
+        let (position, old) = self.look_for(leaf, key)?;
         let stored = self.stored(value)?;
-        match found {
-            Position::Found(position) => self.replace(leaf, position, key, &stored)?,
-            Position::Absent(position) => self.insert(leaf, position, key, &stored)?,
+        match &old {
+            Some(old) => self.replace(leaf, position, key, old, &stored)?,
+            None => self.insert(leaf, position, key, &stored)?,
         }
-        Ok(matches!(found, Position::Found(_)))
+        Ok(old.is_some())
+    }
+
+    /// Where `key` is in a leaf, with what its record takes, or where it belongs. All that was looked at was verified (T5).
+    pub(super) fn look_for(
+        &mut self,
+        leaf: usize,
+        key: &[u8],
+    ) -> Result<(usize, Option<OldRecord>), Corrupt> {
+        let mut scratch = core::mem::take(&mut self.edit.scratch);
+        let (node, reading) = (self.node(leaf), self.reading());
+        let mut seen = None;
+        let found = node.find_by(&reading, key, true, |place| {
+            scratch.clear();
+            let head = record::append(&reading, place, &mut scratch)?;
+            let (other, stored) = scratch[record::HEAD_BYTES..].split_at(head.key_len);
+            seen = Some(OldRecord {
+                place,
+                bytes: head.total(),
+                big: head.big.then(|| record::big_of(&head, stored)),
+            });
+            Ok(other.cmp(key))
+        });
+        self.edit.scratch = scratch;
+        Ok(match found? {
+            Position::Found(position) => (position, seen),
+            Position::Absent(position) => (position, None),
+        })
     }
 
     /// The value, or where it was put if it takes a block of its own.
@@ -119,14 +146,14 @@ impl<M: Media> Work<'_, '_, M> {
         leaf: usize,
         position: usize,
         key: &[u8],
+        old: &OldRecord,
         stored: &Stored<'_>,
     ) -> Outcome<(), M> {
-        let slot = self.node(leaf).leaf_slot(position)?;
-        let old = self.old_record(slot.record)?;
+        let slot = self.node(leaf).leaf_slot(&self.reading(), position)?;
         if let Some(big) = old.big {
             self.tx.free(big.place)?;
         }
-        let record = self.record(Some(&old), key, stored)?;
+        let record = self.record(Some(old), key, stored)?;
         if record != slot.record {
             self.draft_mut(leaf)
                 .set_leaf(position, LeafSlot { record, ..slot });
@@ -166,12 +193,11 @@ impl<M: Media> Work<'_, '_, M> {
     }
 
     /// Frees a record and what it leads to.
-    pub(super) fn free_record(&mut self, place: u64) -> Outcome<(), M> {
-        let old = self.old_record(place)?;
+    pub(super) fn free_record(&mut self, old: &OldRecord) -> Outcome<(), M> {
         if let Some(big) = old.big {
             self.tx.free(big.place)?;
         }
-        self.free_block(place)
+        self.free_block(old.place)
     }
 }
 

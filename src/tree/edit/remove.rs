@@ -1,19 +1,17 @@
 //! Removes a key, and the nodes that become too empty by it.
 
 use super::super::Outcome;
-use super::super::node::{Goal, Position};
+use super::super::node::Goal;
 use super::Work;
 use crate::media::Media;
 
 impl<M: Media> Work<'_, '_, M> {
     pub(super) fn remove(&mut self, key: &[u8]) -> Outcome<bool, M> {
         let leaf = self.descend(Goal::At(key))?;
-        let found = self.node(leaf).find(&self.reading(), key, true)?;
-        let Position::Found(position) = found else {
+        let (position, Some(old)) = self.look_for(leaf, key)? else {
             return Ok(false);
         };
-        let record = self.node(leaf).leaf_slot(position)?.record;
-        self.free_record(record)?;
+        self.free_record(&old)?;
         self.draft_mut(leaf).remove(position);
         self.count_keys(|keys| keys.checked_sub(1))?;
         self.rebalance(leaf)?;

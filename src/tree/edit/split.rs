@@ -30,7 +30,7 @@ impl<M: Media> Work<'_, '_, M> {
         prefix[..skip].copy_from_slice(self.node(leaf).prefix());
         self.draft_mut(right).set_prefix(&prefix[..skip]);
         for (to, from) in (cut..count).enumerate() {
-            let moved = self.node(leaf).leaf_slot(from)?;
+            let moved = self.node(leaf).leaf_slot(&self.reading(), from)?;
             self.draft_mut(right).insert_leaf(to, moved);
         }
         self.draft_mut(leaf).truncate(cut);
@@ -48,8 +48,10 @@ impl<M: Media> Work<'_, '_, M> {
 
     /// The shortest bytes above every key of `left`, and not above any of `right`; their prefixes are the same.
     fn leaf_separator(&mut self, left: usize, right: usize) -> Result<Vec<u8>, Corrupt> {
-        let last = self.node(left).leaf_slot(self.node(left).count() - 1)?;
-        let first = self.node(right).leaf_slot(0)?;
+        let last = self
+            .node(left)
+            .leaf_slot(&self.reading(), self.node(left).count() - 1)?;
+        let first = self.node(right).leaf_slot(&self.reading(), 0)?;
         let differing = (last.head ^ first.head).leading_zeros() as usize / 8;
         let mut separator = Vec::new();
         if differing < 8 {
@@ -72,7 +74,11 @@ impl<M: Media> Work<'_, '_, M> {
         if count < 2 || skip + WORTHWHILE_BYTES > TREE_PREFIX_BYTES {
             return Ok(());
         }
-        let (first, last) = (node.leaf_slot(0)?, node.leaf_slot(count - 1)?);
+        let reading = self.reading();
+        let (first, last) = (
+            node.leaf_slot(&reading, 0)?,
+            node.leaf_slot(&reading, count - 1)?,
+        );
         if !share_enough(first.head, last.head) {
             return Ok(());
         }
@@ -84,7 +90,7 @@ impl<M: Media> Work<'_, '_, M> {
             return Ok(());
         }
         for position in 0..count {
-            let slot = self.node(leaf).leaf_slot(position)?;
+            let slot = self.node(leaf).leaf_slot(&self.reading(), position)?;
             record::read_key(&self.reading(), slot.record, &mut key)?;
             let head = tree_head(&key, common);
             self.draft_mut(leaf)

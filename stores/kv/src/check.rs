@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use everline::layout::RootSlot;
 use everline::media::Media;
 use everline::tree::{Tree, TreeCheck};
 use everline::units::{ByteOffset, ByteRange};
@@ -38,7 +39,7 @@ pub fn check_pool<M: Media>(
         problems: Vec::new(),
     };
     let engine = regions.engine();
-    let place = engine.root(everline::layout::RootSlot::KEYS);
+    let place = engine.root(RootSlot::KEYS);
     if place == ByteOffset::ZERO {
         return check;
     }
@@ -76,34 +77,47 @@ impl<M: Media> Store<M> {
         Ok(check_pool(self.regions(), &mut |_| {}))
     }
 
-    /// Live objects of the pool that nothing leads to, neither a region nor a key. Commits wait meanwhile. Errors: the store is
-    /// damaged, so that nobody knows what it owns.
+    /// Live objects of the pool that nothing leads to, neither a region nor a key; where the pool has other roots in use
+    /// too, they count as theirs. Commits wait meanwhile. Errors: the store is damaged, so that nobody knows what it owns.
     pub fn orphans(&self) -> Outcome<OrphanReport, M> {
+        self.core().serving()?;
         let _still = self.core().writer();
-        let own = self.own_objects()?;
-        Ok(self
-            .regions()
-            .orphans(Some(&mut |tell| own.iter().for_each(|at| tell(*at)))))
+        let own = own_objects(self.regions())?;
+        let mut trace =
+            |tell: &mut dyn FnMut(ByteOffset)| own.iter().flatten().for_each(|at| tell(*at));
+        Ok(self.regions().orphans(own.is_some().then_some(&mut trace)))
     }
 
     /// Frees what [`Store::orphans`] lists. Errors, cost and crash: as of [`Regions::free_orphans`].
     pub fn free_orphans(&self) -> Outcome<OrphanReport, M> {
-        let _still = self.core().writer();
-        let own = self.own_objects()?;
-        let mut trace = |tell: &mut dyn FnMut(ByteOffset)| own.iter().for_each(|at| tell(*at));
-        Ok(self.regions().free_orphans(Some(&mut trace))?)
-    }
-
-    /// Where its objects begin; the writers' lock is held.
-    fn own_objects(&self) -> Outcome<HashSet<ByteOffset>, M> {
         self.core().serving()?;
-        let mut own = HashSet::new();
-        let check = check_pool(self.regions(), &mut |object| {
-            own.insert(object.start());
-        });
-        match check.problems.into_iter().next() {
-            None => Ok(own),
-            Some((_, error)) => Err(error),
-        }
+        let _still = self.core().writer();
+        let own = own_objects(self.regions())?;
+        let mut trace =
+            |tell: &mut dyn FnMut(ByteOffset)| own.iter().flatten().for_each(|at| tell(*at));
+        Ok(self
+            .regions()
+            .free_orphans(own.is_some().then_some(&mut trace))?)
+    }
+}
+
+/// Where the objects of the store in the pool of `regions` begin, for [`Regions::orphans`]; `None` where somebody else than
+/// regions and keys has a root in the pool, so that they are not all that live objects can belong to. Nobody may change the
+/// store meanwhile.
+///
+/// Errors: the store is damaged, so that nobody knows what it owns.
+pub fn own_objects<M: Media>(regions: &Regions<M>) -> Outcome<Option<HashSet<ByteOffset>>, M> {
+    let engine = regions.engine();
+    let mut others = (0..48).filter_map(RootSlot::user).chain([RootSlot::OBJECT]);
+    if others.any(|slot| engine.root(slot) != ByteOffset::ZERO) {
+        return Ok(None);
+    }
+    let mut own = HashSet::new();
+    let check = check_pool(regions, &mut |object| {
+        own.insert(object.start());
+    });
+    match check.problems.into_iter().next() {
+        None => Ok(Some(own)),
+        Some((_, error)) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use everline::engine::Engine;
@@ -233,8 +233,8 @@ impl<M: Media> Core<M> {
     #[inline]
     pub fn publish(&self, base: u64, count: u64, touched: &impl Touched) {
         touched.each(|number, _, hash, _| self.stamps.set(hash, base + 1 + number));
+        // SeqCst, as the two in `open_snapshot`: in their one order, either the commit is seen or the snapshot is.
         self.applied.0.store(base + count, Ordering::SeqCst);
-        fence(Ordering::SeqCst); // pairs with the fence in `open_snapshot`
         if self.active.load(Ordering::SeqCst) != 0 {
             self.remember(base, touched);
         }
@@ -264,8 +264,7 @@ impl<M: Media> Core<M> {
     /// Takes a snapshot: everything up to the answer is seen, nothing behind it.
     pub fn open_snapshot(&self) -> u64 {
         let mut history = self.history.lock();
-        self.active.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst); // pairs with the fence in `publish`
+        self.active.fetch_add(1, Ordering::SeqCst); // before the load; see `publish`
         let snapshot = self.applied();
         history.open(snapshot);
         snapshot

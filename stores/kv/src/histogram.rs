@@ -57,13 +57,19 @@ fn middle(bucket: usize) -> f64 {
 
 impl Histogram {
     pub fn note(&self, elapsed: Duration) {
-        let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).max(1);
         // Relaxed, here and below: numbers order nothing.
         self.buckets[bucket(ns)].fetch_add(1, Ordering::Relaxed);
         self.sum_ns.fetch_add(ns, Ordering::Relaxed);
         if ns > self.max_ns.load(Ordering::Relaxed) {
             self.max_ns.fetch_max(ns, Ordering::Relaxed);
         }
+    }
+
+    /// Whether nothing was noted yet.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.max_ns.load(Ordering::Relaxed) == 0 // Relaxed: as above
     }
 
     fn counts(&self) -> Vec<u64> {

@@ -8,7 +8,7 @@ use everline::media::Errno;
 use everline::media::preserve::Preserved;
 use everline_region::{Target, TargetConfig, TargetError, TargetMedia};
 
-use crate::{KvError, Store, StoreOptions};
+use crate::{KvError, Store, StoreOptions, verify};
 
 /// Bytes of a pool that [`open`] makes; the file takes what is used.
 pub const POOL_BYTES_DEFAULT: u64 = 64 << 20;
@@ -72,8 +72,10 @@ impl StoreConfig {
 }
 
 impl OpenStore {
-    /// The store in a pool that is open. Errors: as of [`Store::open`].
+    /// The store in a pool that is open; where its configuration says recovery `full`, every keyspace is verified first.
+    /// Errors: as of [`verify`] and [`Store::open`].
     pub fn on(target: Target, options: &StoreOptions) -> Result<Self, OpenError> {
+        verify(&target)?;
         let store = Store::open(Arc::clone(target.regions()), options)?;
         Ok(OpenStore { store, target })
     }

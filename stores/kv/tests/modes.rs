@@ -360,7 +360,7 @@ fn g16_recovery_takes_time_that_is_measured() {
 }
 
 #[test]
-fn writes_are_timed() {
+fn i5_a_write_on_a_slow_medium_takes_at_least_its_sync() {
     let media = Slow {
         inner: Ram::assume_persistent(ByteLen::new(1 << 20)),
         pause: Duration::from_millis(1),

@@ -93,8 +93,8 @@ pub use scrub::{BadChunk, ScrubReport};
 pub use segments::{Extent, WriteMode};
 #[cfg(unix)]
 pub use target::{
-    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RequestConfig, Space,
-    Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetRegions, TargetReport,
-    Thresholds, TransferConfig, parse_size, payload_min,
+    Alarm, ConfigError, Measure, OpenMessage, ParseSizeError, Provider, RecoveryMode,
+    RequestConfig, Space, Target, TargetConfig, TargetError, TargetKind, TargetMedia,
+    TargetRegions, TargetReport, Thresholds, TransferConfig, parse_size, payload_min,
 };
 pub use view::RegionView;

@@ -2,7 +2,9 @@
 #![cfg(unix)]
 
 use everline::media::Domain;
-use everline_region::{ConfigError, RequestConfig, TargetConfig, TargetKind, TransferConfig};
+use everline_region::{
+    ConfigError, RecoveryMode, RequestConfig, TargetConfig, TargetKind, TransferConfig,
+};
 use serde_json::{Value, json};
 
 fn refused(value: Value) -> (ConfigError, String) {
@@ -293,6 +295,7 @@ fn every_field_survives_its_own_json() {
         create_if_missing: Some(false),
         override_if_exists: true,
         grow_if_smaller: true,
+        recovery: RecoveryMode::Full,
         max_size: Some(70),
         layout: everline::layout::LayoutName::new("mine"),
         require: Some(Domain::Device),

@@ -283,7 +283,7 @@ fn explore(explorer: &everline_crash::Explorer, ops: &[Op]) -> Report {
 /// and third.
 fn explore_all(model: usize) {
     let all = alphabet();
-    let step = Depth::from_env().pick(71, 7, 1);
+    let step = Depth::from_env().pick(71, 13, 1);
     let explorer = under(MODELS[model]).kill_steps(2);
     let mut sweep = Sweep::default();
     for number in (0..first_of(all.len(), 4)).step_by(step) {

@@ -234,6 +234,9 @@ fn target_text(error: &TargetError) -> &'static str {
             "/p/pool: device durability is required and only volatile by a flush (a reason) is there; use another place or another type, or require less"
         }
         TargetError::Regions { .. } => "/p/pool: the pool is open read-only: open it for writing",
+        TargetError::Unsound { .. } => {
+            "/p/pool: recovery \"full\" found 2 problem(s) and serves nothing; the first: corrupt pool: a slab is damaged at offset 0x40; restore from a copy, or salvage what is readable; `everline repair` says what can be done, recovery \"checkpoint\" serves what is whole"
+        }
         TargetError::Image(_) => "another copy of this pool is under way: wait until that is over",
         TargetError::NoIdentity { .. } => {
             "/p/pool: no random identity for a new pool (gone); is /dev/urandom readable?"
@@ -287,6 +290,12 @@ fn i9_every_refusal_of_a_target_names_the_place() {
         TargetError::Regions {
             place: place(),
             error: RegionError::ReadOnly,
+        },
+        TargetError::Unsound {
+            place: place(),
+            problems: 2,
+            first: Corrupt::new(ByteOffset::new(0x40), "a slab is damaged").to_string(),
+            at: Some(ByteOffset::new(0x40)),
         },
         TargetError::Image(ImageError::Running),
         TargetError::NoIdentity {

@@ -10,6 +10,8 @@
 //! | `grow_if_smaller` | grow a pool below `size` | false |
 //! | `max_size` (`capacity`) | bytes to which a new pool can grow | 16 times its size; `memory`: its size |
 //! | `read_only` | no byte changes | false |
+//! | `recovery` (`recovery_mode`) | `full`, `checkpoint` or `none`: see [`RecoveryMode`] | `checkpoint` |
+//! | `recovery_force` | with `none`: open though the log waits for recovery | false |
 //! | `layout` | name of the application's layout | not checked |
 //! | `require` | weakest durability domain that will do | none |
 //! | `reserve` | secure all space at create | false |
@@ -65,6 +67,42 @@ impl TargetKind {
     }
 }
 
+/// What an open does before it serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecoveryMode {
+    /// Recover from the last checkpoint, then verify every structure and checksum: a pool with anything wrong in it is
+    /// refused, and the error names the place.
+    Full,
+    /// Recover from the last checkpoint. What is damaged elsewhere is told by whoever meets it.
+    #[default]
+    Checkpoint,
+    /// Nothing: no replay, and not one store. Refused while the log holds anything, unless `recovery_force` is set.
+    None,
+}
+
+impl RecoveryMode {
+    /// Every mode, the most careful first.
+    pub const ALL: [RecoveryMode; 3] = [
+        RecoveryMode::Full,
+        RecoveryMode::Checkpoint,
+        RecoveryMode::None,
+    ];
+
+    /// The word in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RecoveryMode::Full => "full",
+            RecoveryMode::Checkpoint => "checkpoint",
+            RecoveryMode::None => "none",
+        }
+    }
+
+    /// The mode that a word stands for.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == word)
+    }
+}
+
 /// How a target is opened or made; see the module's table for each field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
@@ -85,6 +123,10 @@ pub struct TargetConfig {
     pub max_size: Option<u64>,
     /// Change no byte.
     pub read_only: bool,
+    /// What is done before anything is served.
+    pub recovery: RecoveryMode,
+    /// With [`RecoveryMode::None`]: open though the log waits for recovery.
+    pub recovery_force: bool,
     /// Name of the application's layout.
     pub layout: Option<LayoutName>,
     /// The weakest durability domain that will do.
@@ -154,6 +196,11 @@ impl TargetConfig {
         self.create_if_missing.unwrap_or(self.size.is_some())
     }
 
+    /// Whether no byte may change: read-only, or not even recovered.
+    pub fn changes_nothing(&self) -> bool {
+        self.read_only || self.recovery == RecoveryMode::None
+    }
+
     /// What fields say together. Errors: the first rule that is broken.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.requests.check()?;
@@ -174,14 +221,7 @@ impl TargetConfig {
             let why = "explicit writes are durable once they are synced, and not before";
             return Err(conflict("assume_persistent", "type", why));
         }
-        if self.read_only && self.override_if_exists {
-            let why = "a read-only open changes nothing";
-            return Err(conflict("read_only", "override_if_exists", why));
-        }
-        if self.read_only && self.grow_if_smaller {
-            let why = "a read-only open changes nothing";
-            return Err(conflict("read_only", "grow_if_smaller", why));
-        }
+        self.check_unchanging()?;
         match self.size {
             Some(_) => Ok(()),
             None if self.override_if_exists => Err(needs_size(
@@ -197,12 +237,52 @@ impl TargetConfig {
         }
     }
 
-    fn check_memory(&self) -> Result<(), ConfigError> {
-        if self.read_only {
-            let why = "a memory target begins empty";
-            return Err(conflict("read_only", "type", why));
+    /// What an open that changes nothing cannot be asked for.
+    fn check_unchanging(&self) -> Result<(), ConfigError> {
+        let unchanging = [
+            (
+                self.read_only,
+                "read_only",
+                "a read-only open changes nothing",
+            ),
+            (
+                self.recovery == RecoveryMode::None,
+                "recovery",
+                "an open with recovery \"none\" changes nothing",
+            ),
+        ];
+        for (field, why) in unchanging
+            .into_iter()
+            .filter(|(is, ..)| *is)
+            .map(|(_, f, w)| (f, w))
+        {
+            if self.override_if_exists {
+                return Err(conflict(field, "override_if_exists", why));
+            }
+            if self.grow_if_smaller {
+                return Err(conflict(field, "grow_if_smaller", why));
+            }
+        }
+        self.check_force()
+    }
+
+    fn check_force(&self) -> Result<(), ConfigError> {
+        if self.recovery_force && self.recovery != RecoveryMode::None {
+            let why = "only an open with recovery \"none\" can be forced";
+            return Err(conflict("recovery_force", "recovery", why));
         }
         Ok(())
+    }
+
+    fn check_memory(&self) -> Result<(), ConfigError> {
+        let why = "a memory target begins empty";
+        if self.read_only {
+            return Err(conflict("read_only", "type", why));
+        }
+        if self.recovery == RecoveryMode::None {
+            return Err(conflict("recovery", "type", why));
+        }
+        self.check_force()
     }
 }
 
@@ -262,6 +342,10 @@ fn read(
         grow_if_smaller: flag(fields, &["grow_if_smaller"])?,
         max_size: fields.bytes(&["max_size", "capacity"])?,
         read_only: flag(fields, &["read_only"])?,
+        recovery: fields
+            .recovery(&["recovery", "recovery_mode"])?
+            .unwrap_or_default(),
+        recovery_force: flag(fields, &["recovery_force"])?,
         layout: fields.layout(&["layout"])?,
         require: fields.domain(&["require"])?,
         reserve: flag(fields, &["reserve"])?,
@@ -295,6 +379,9 @@ impl From<TargetConfig> for Value {
         put("grow_if_smaller", json!(config.grow_if_smaller));
         put("max_size", json!(config.max_size));
         put("read_only", json!(config.read_only));
+        let recovery = Some(config.recovery).filter(|mode| *mode != RecoveryMode::default());
+        put("recovery", json!(recovery.map(RecoveryMode::name)));
+        put("recovery_force", json!(config.recovery_force));
         put(
             "layout",
             json!(config.layout.as_ref().map(LayoutName::as_str)),

@@ -7,6 +7,7 @@ use everline::media::file::FileError;
 use everline::media::{Domain, Durability, Errno};
 use everline::pool::{CreateError, GrowError, OpenError};
 use everline::tx::TxError;
+use everline::units::ByteOffset;
 use serde_json::Value;
 
 use crate::RegionError;
@@ -171,6 +172,21 @@ pub enum TargetError {
         place: String,
         /// Why.
         error: RegionError<Errno>,
+    },
+    /// Recovery was to be `full`, and something in the pool is not as it must be. It is recovered, and nothing serves it.
+    #[error(
+        "{place}: recovery \"full\" found {problems} problem(s) and serves nothing; the first: {first}; \
+         `everline repair` says what can be done, recovery \"checkpoint\" serves what is whole"
+    )]
+    Unsound {
+        /// Where.
+        place: String,
+        /// How many.
+        problems: u64,
+        /// The first of them, with its place in the pool.
+        first: String,
+        /// Where in the pool that is, if it is one place.
+        at: Option<ByteOffset>,
     },
     /// A copy of the pool, or the pool being somewhere else.
     #[error(transparent)]

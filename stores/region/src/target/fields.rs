@@ -5,6 +5,7 @@ use everline::media::Domain;
 use serde_json::{Map, Value};
 
 use super::ConfigError;
+use super::config::RecoveryMode;
 use super::size::parse_size;
 
 /// Similarity from which a known key is suggested for an unknown one.
@@ -104,6 +105,14 @@ impl<'s> Fields<'s> {
     pub fn domain(&mut self, names: &[&'static str]) -> Result<Option<Domain>, ConfigError> {
         let rule = "must be volatile, device (or msync), memory_controller (or adr), or cpu_cache (or eadr)";
         self.read(names, rule, |value| domain_of(value.as_str()?))
+    }
+
+    pub fn recovery(
+        &mut self,
+        names: &[&'static str],
+    ) -> Result<Option<RecoveryMode>, ConfigError> {
+        let rule = "must be full, checkpoint or none";
+        self.read(names, rule, |value| RecoveryMode::of(value.as_str()?))
     }
 
     fn read<T>(

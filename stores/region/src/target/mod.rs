@@ -9,7 +9,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.rs`, `fields.rs`, `transfer.rs`, `size.rs` | what can be configured, and how it is read |
-//! | `open.rs`, `report.rs`, `error.rs` | ways to a target, and how they went |
+//! | `open.rs`, `verify.rs`, `report.rs`, `error.rs` | ways to a target, and how they went |
 //! | `moves.rs` | snapshots of it, and moving it |
 //! | `life.rs` | close, destroy, and whether the file is still what was opened |
 //! | `media.rs` | one medium for every kind |
@@ -33,8 +33,9 @@ mod report;
 mod size;
 mod space;
 mod transfer;
+mod verify;
 
-pub use config::{TargetConfig, TargetKind};
+pub use config::{RecoveryMode, TargetConfig, TargetKind};
 pub use error::{ConfigError, TargetError};
 pub(crate) use fields::Fields;
 pub use media::TargetMedia;

@@ -3,7 +3,7 @@
 //! ```text
 //! check ─┬─ memory ─────────────────────────────────────────▶ new pool in RAM
 //!        ├─ override_if_exists ─────────────────────────────▶ new file, then its name in one step (Busy if held)
-//!        └─ open ─┬─ there ─────────────────────────────────▶ recover; a size that differs is reported
+//!        └─ open ─┬─ there ─────────────────────────────────▶ recover, verify where that is asked for; a size that differs is reported
 //!                 └─ not there ─┬─ size given ──────────────▶ new file
 //!                               └─ none ────────────────────▶ TargetError::Missing
 //! ```
@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use everline::engine::{
-    CreateOptions, Engine, FileConfig, Identity, IoConfig, OpenOptions, OpenReport, create_file,
-    create_io,
+    CreateOptions, Engine, FileConfig, Identity, IoConfig, OpenOptions, OpenReport, Recovery,
+    create_file, create_io,
 };
 use everline::media::file::{FileError, FileMedia, FileOptions, durability_of, resolve, sigbus};
 use everline::media::io::{Access, Disk, FileIo, IoMedia, LocalDisk};
@@ -26,10 +26,11 @@ use everline::media::{Domain, Durability, Media, Ram};
 use everline::units::ByteLen;
 
 use super::config::MEMORY_BYTES_DEFAULT;
+use super::verify::serve;
 use super::{
-    ConfigError, Target, TargetConfig, TargetError, TargetKind, TargetMedia, TargetReport,
+    ConfigError, RecoveryMode, Target, TargetConfig, TargetError, TargetKind, TargetMedia,
+    TargetReport,
 };
-use crate::Regions;
 use crate::transfer::admit;
 
 impl Target {
@@ -49,7 +50,9 @@ impl Target {
         }
         match find(&path, &config) {
             Ok(found) => assemble(found, config, false, begun),
-            Err(FileError::NotFound { .. }) if config.makes_missing() && !config.read_only => {
+            Err(FileError::NotFound { .. })
+                if config.makes_missing() && !config.changes_nothing() =>
+            {
                 make_file(&path, config, begun)
             }
             Err(FileError::NotFound { path }) => Err(TargetError::Missing { path }),
@@ -217,7 +220,7 @@ fn make_in_memory(mut config: TargetConfig, begun: Instant) -> Result<Target, Ta
 /// Opens the file at `path`, or a private copy of it.
 fn find(path: &Path, config: &TargetConfig) -> Result<Found, FileError> {
     let options = file_options(config);
-    let (media, place) = match (config.kind, config.read_only) {
+    let (media, place) = match (config.kind, config.changes_nothing()) {
         (TargetKind::File, read_only) => {
             let (media, durability) = find_io(path, &options, read_only)?;
             (media, read_only.then_some(durability))
@@ -290,8 +293,14 @@ fn assemble(
     let options = OpenOptions {
         layout: config.layout,
         require: config.require.filter(|_| place.is_none()),
-        read_only: config.read_only,
+        read_only: config.changes_nothing(),
         expected_len: config.size,
+        recovery: match config.recovery {
+            RecoveryMode::None => Recovery::None {
+                forced: config.recovery_force,
+            },
+            RecoveryMode::Full | RecoveryMode::Checkpoint => Recovery::Replay,
+        },
     };
     if let Some(path) = path.as_ref().filter(|_| !created) {
         // Where the pool went was somebody's choice; here it only matters whether it is there.
@@ -299,14 +308,14 @@ fn assemble(
             allow_foreign_fs: true,
             ..FileOptions::default()
         });
-        admit(&disk, path, &media, !config.read_only)?;
+        admit(&disk, path, &media, !config.changes_nothing())?;
     }
     let recovery = Instant::now();
     let opened = Engine::open(Preserved::new(media), &options);
     let (engine, opened) = opened.map_err(|error| TargetError::open(&name, error))?;
     let recovering = recovery.elapsed();
-    let grown_from = grow(&engine, &config, &opened, &name)?;
-    let regions = Regions::open(engine).map_err(|error| TargetError::regions(&name, error))?;
+    let regions = serve(engine, config.recovery, &name)?;
+    let grown_from = grow(regions.engine(), &config, &opened, &name)?;
     let count = regions.count();
     let len = regions.engine().pool().geometry().len();
     let report = TargetReport {
