@@ -152,9 +152,10 @@ impl<'b> Node<'b> {
     /// The leaf's slot at `position`.
     #[inline(always)]
     pub fn leaf_slot<S: Source>(&self, source: &S, position: usize) -> Result<LeafSlot, Corrupt> {
-        let at = self.shape.head_at(self.slot(position));
+        let slot = self.slot(position);
+        let at = self.shape.head_at(slot);
         let words = [self.word(source, at), self.word(source, at + 8)];
-        LeafSlot::decode(words, self.place)
+        LeafSlot::decode(words, self.place, slot)
             .ok_or_else(|| self.fault("a slot of a tree's leaf has a wrong check"))
     }
 
@@ -168,7 +169,7 @@ impl<'b> Node<'b> {
             self.word(source, at),
             self.word(source, at + 8),
         ];
-        InnerSlot::decode(words, self.place)
+        InnerSlot::decode(words, self.place, slot)
             .ok_or_else(|| self.fault("a slot of a tree's inner node has a wrong check"))
     }
 

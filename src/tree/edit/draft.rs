@@ -186,7 +186,7 @@ impl Draft {
     #[inline]
     fn store_leaf(&mut self, slot: usize, content: LeafSlot) {
         let at = self.shape.head_at(slot);
-        let [head, record] = content.encode(self.place);
+        let [head, record] = content.encode(self.place, slot);
         self.put(at, head);
         self.put(at + 8, record);
         self.changed.slots |= 1 << slot;
@@ -194,7 +194,7 @@ impl Draft {
     }
 
     fn store_inner(&mut self, slot: usize, content: InnerSlot) {
-        let [head, child, tail] = content.encode(self.place);
+        let [head, child, tail] = content.encode(self.place, slot);
         self.put(self.shape.head_at(slot), head);
         let at = self.shape.place_at(slot);
         self.put(at, child);

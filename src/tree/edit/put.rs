@@ -106,7 +106,7 @@ impl<M: Media> Work<'_, '_, M> {
             Stored::Big(_, len) => Some(*len),
         };
         self.edit.written.put(place, |into| {
-            record::encode(key, stored.bytes(), big_len, into);
+            record::encode(place, key, stored.bytes(), big_len, into);
         });
         Ok(place)
     }
