@@ -7,6 +7,7 @@
 mod clock;
 mod crash_world;
 mod faults;
+mod keys;
 mod lanes;
 mod lints;
 mod pools;
@@ -26,24 +27,29 @@ type Workload = (&'static str, fn(&mut Probe));
 const COSTS: Workload = ("lints", lints::told);
 
 /// Enough for lesser ways.
-const SHORT: [&str; 7] = [
+const SHORT: [&str; 8] = [
     "single operations",
     "structures",
     "directed sequences",
     "lanes",
     "pools",
     "regions",
+    "keys",
     "failed syncs",
 ];
 
 /// Short ones first.
-const SUITE: [Workload; 12] = [
+const SUITE: [Workload; 16] = [
     ("single operations", sequences::singles),
     ("structures", structures::published),
     ("directed sequences", sequences::directed),
     ("lanes", lanes::held),
     ("pools", pools::made),
     ("regions", regions::changed),
+    ("overlapping transactions", keys::overlapping),
+    ("keys", keys::changed),
+    ("commits in memory", keys::late),
+    ("readers beside a writer", keys::beside),
     ("failed syncs", faults::failed_syncs),
     ("flipped bits", faults::flipped_bits),
     ("working on", sequences::worked_on),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Cut};
 use everline_kv::{Direction, Isolation, KvError, ManualClock, Mode, Store, StoreOptions};
-use world::{Random, full, small};
+use world::{Random, depth, small};
 
 const POOL: ByteLen = ByteLen::new(4 << 20);
 const ACCOUNTS: u64 = 32;
@@ -141,7 +141,7 @@ fn bank(options: &StoreOptions, isolation: Isolation, transfers: u64) {
 }
 
 fn transfers() -> u64 {
-    if full() { 80_000 } else { 8_000 }
+    depth(8_000, 16_000, 80_000)
 }
 
 #[test]

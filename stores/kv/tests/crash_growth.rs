@@ -10,7 +10,7 @@ use everline::engine::CreateOptions;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Cut};
 use everline_kv::{Store, StoreOptions};
-use world::{Random, full, small};
+use world::{Random, depth, small};
 
 const POOL: ByteLen = ByteLen::new(48 << 20);
 const KEYS: u64 = 100_000;
@@ -104,7 +104,7 @@ fn cut_while(
 
 #[test]
 fn h9_a_hundred_thousand_keys_come_and_go_and_no_cut_leaves_half_of_a_commit() {
-    let cuts = if full() { 40 } else { 6 };
+    let cuts = depth(6, 8, 40);
     let media = CrashMedia::new(POOL);
     let pool = CreateOptions::default();
     let store = world::create_with(media.clone(), &options(), &pool);

@@ -238,15 +238,19 @@ fn explore(explorer: &Explorer, base: usize, ops: &[Op]) -> Report {
 /// first, second and third.
 fn explore_all(model: usize) {
     let all = alphabet();
-    let step = if full() { 1 } else { 109 };
-    let explorer = under(MODELS[model]).kill_steps(2);
+    let step = depth(163, 11, 1);
+    let whole = depth(false, false, true);
+    let mut explorer = under(MODELS[model]).kill_steps(2);
+    if !whole {
+        explorer = explorer.budget_per_point(depth(96, 512, 0));
+    }
     let mut sweep = Sweep::default();
     for number in (0..first_of(all.len(), 4)).step_by(step) {
         let ops = workload(&all, number);
         let base = number as usize % BASES;
         sweep.add(&(base, &ops), &explore(&explorer, base, &ops));
     }
-    assert_eq!(sweep.partly, 0, "each is explored wholly");
+    assert!(!whole || sweep.partly == 0, "each is explored wholly");
 }
 
 #[test]
@@ -262,7 +266,7 @@ fn h1_f2_f3_every_workload_of_up_to_three_operations_survives_every_cut_of_whole
 /// A tree that grows and shrinks by several levels: each commit splits or merges on the way.
 #[test]
 fn h9_a_tree_that_grows_and_shrinks_survives_every_cut() {
-    let keys: Vec<Vec<u8>> = (0..if full() { 24u8 } else { 14 })
+    let keys: Vec<Vec<u8>> = (0..depth(14u8, 20, 24))
         .map(|number| vec![b'k', number.wrapping_mul(11) % 24])
         .collect();
     let media = CrashMedia::new(POOL).without_rmw_fences();
@@ -288,9 +292,9 @@ fn h9_a_tree_that_grows_and_shrinks_survives_every_cut() {
         states.push(next);
     }
     let explorer = Explorer::new()
-        .nested_depth(u32::from(full()))
+        .nested_depth(depth(0, 0, 1))
         .kill_steps(8)
-        .budget_per_point(if full() { 4096 } else { 64 });
+        .budget_per_point(depth(64, 256, 4096));
     let recording = media.recording().start_at_last_mark();
     let report = explorer.explore(
         &recording,

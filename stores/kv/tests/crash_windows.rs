@@ -12,7 +12,7 @@ use std::time::Duration;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, CrashModel, Point};
 use everline_kv::{ManualClock, Mode, StoreOptions};
-use sweep::{Sweep, first_of, under, workload};
+use sweep::{MODELS, Sweep, first_of, under, workload};
 use world::*;
 
 const POOL: ByteLen = ByteLen::new(128 << 10);
@@ -181,7 +181,7 @@ fn explore(kind: Kind, model: CrashModel, steps: &[Step], sweep: &mut Sweep) -> 
         Ok(())
     };
     let recording = media.recording().start_at_last_mark();
-    let explorer = under(model).nested_depth(u32::from(full()));
+    let explorer = under(model).nested_depth(depth(0, 0, 1));
     let report = explorer.explore(
         &recording,
         |media| recovered(media, &options(kind, &ManualClock::new())),
@@ -192,9 +192,9 @@ fn explore(kind: Kind, model: CrashModel, steps: &[Step], sweep: &mut Sweep) -> 
 }
 
 fn explore_all(kind: Kind) {
-    let step = if full() { 1 } else { 13 };
+    let step = depth(13, 3, 1);
     let (mut sweep, mut lost) = (Sweep::default(), 0);
-    for model in [CrashModel::WordSubset, CrashModel::Page { sector: 512 }] {
+    for model in [MODELS[0], CrashModel::Page { sector: 512 }] {
         for number in (0..first_of(STEPS.len(), 5)).step_by(step) {
             let steps = workload(&STEPS, number);
             lost = lost.max(explore(kind, model, &steps, &mut sweep));

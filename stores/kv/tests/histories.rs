@@ -14,7 +14,7 @@ use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Cut};
 use everline_kv::{Direction, Isolation, KvError, Store, StoreOptions, Transaction};
 use history::*;
-use world::{Random, full, small};
+use world::{Random, depth, small};
 
 const POOL: ByteLen = ByteLen::new(4 << 20);
 const THREADS: u64 = 4;
@@ -296,9 +296,9 @@ fn told(history: &History, wrong: &Anomaly) -> String {
     named.collect()
 }
 
-/// 10⁵ transactions in the long form.
+/// 1.2·10⁵ transactions in the long form, half of them serializable.
 fn epochs() -> u64 {
-    if full() { 60 } else { 6 }
+    depth(6, 20, 60)
 }
 
 #[test]

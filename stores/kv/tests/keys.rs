@@ -417,3 +417,16 @@ fn every_operation_waits_as_often_as_it_says() {
     });
     assert_eq!(nothing, 0);
 }
+
+#[test]
+fn a_pool_has_one_open_store() {
+    let store = ram(1 << 20, &small());
+    let regions = std::sync::Arc::clone(store.regions());
+    let other = everline_kv::Store::open(std::sync::Arc::clone(&regions), &small());
+    assert!(matches!(other, Err(KvError::AlreadyOpen)));
+    store.put("key", "value").expect("space");
+    assert_eq!(store.close(), Ok(()));
+    let other = everline_kv::Store::open(regions, &small()).expect("the first is closed");
+    assert_eq!(other.get("key"), Ok(some("value")));
+    assert_eq!(store.get("key"), Err(KvError::Closed));
+}

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Cut};
 use everline_kv::{Condition, Direction, Store, StoreOptions};
-use world::{Random, full, small};
+use world::{Random, depth, small};
 
 const POOL: ByteLen = ByteLen::new(32 << 20);
 
@@ -228,7 +228,7 @@ fn run(options: &StoreOptions, operations: u64, seed: u64) {
 
 #[test]
 fn a_million_operations_with_reopening_agree_with_a_map_on_small_nodes() {
-    run(&small(), if full() { 1_000_000 } else { 60_000 }, 0xA1);
+    run(&small(), depth(60_000, 120_000, 1_000_000), 0xA1);
 }
 
 #[test]
@@ -237,5 +237,5 @@ fn a_million_operations_with_reopening_agree_with_a_map() {
         tree: StoreOptions::default().tree,
         ..small()
     };
-    run(&options, if full() { 1_000_000 } else { 60_000 }, 0xB2);
+    run(&options, depth(60_000, 120_000, 1_000_000), 0xB2);
 }

@@ -10,8 +10,10 @@ use std::process::{Child, Command, Stdio};
 
 use crate::edits::{self, Bug};
 
-/// What is copied, as folder and copied folder.
-const CRATES: [&str; 4] = ["arch", "fault_injection", "stores/region", "."];
+/// The stores, which are copied and may have bugs.
+const STORES: [&str; 2] = ["stores/region", "stores/kv"];
+/// What else is copied.
+const CRATES: [&str; 3] = ["arch", "fault_injection", "."];
 /// The suites' world, which the driver shares with them.
 const WORLD: &str = "tests/crash_world";
 const PLANTED: &str = "fault_injection/planted";
@@ -55,17 +57,17 @@ impl Copy {
     }
 
     fn write(&mut self) -> Result<(), String> {
-        for name in CRATES {
+        for name in CRATES.into_iter().chain(STORES) {
             self.copy_folder(&format!("{name}/src"))?;
             self.copy_file(&format!("{name}/README.md"))?;
         }
-        for name in ["arch", "fault_injection", "stores/region"] {
+        for name in ["arch", "fault_injection"].into_iter().chain(STORES) {
             self.copy_file(&format!("{name}/Cargo.toml"))?;
         }
         self.copy_file("Cargo.lock")?;
         let manifest = self.read("Cargo.toml")?;
         self.put("Cargo.toml", &workspace(&manifest)?)?;
-        for name in [".", "stores/region"] {
+        for name in ["."].into_iter().chain(STORES) {
             let library = format!("{name}/src/lib.rs");
             let library = library.trim_start_matches("./");
             let text =
@@ -76,10 +78,10 @@ impl Copy {
             "src/planted.rs",
             &self.read(&format!("{PLANTED}/planted.rs"))?,
         )?;
-        self.put(
-            "stores/region/src/planted.rs",
-            "pub use everline::planted::on;\n",
-        )?;
+        for name in STORES {
+            let here = format!("{name}/src/planted.rs");
+            self.put(&here, "pub use everline::planted::on;\n")?;
+        }
         let driver = format!("{PLANTED}/driver");
         for entry in self.list(&driver)? {
             let name = entry.trim_end_matches(".in");
@@ -240,7 +242,7 @@ fn workspace(manifest: &str) -> Result<String, String> {
     for (key, value) in [
         (
             "members",
-            "[\"arch\", \"stores/region\", \"fault_injection\", \"driver\"]",
+            "[\"arch\", \"stores/region\", \"stores/kv\", \"fault_injection\", \"driver\"]",
         ),
         ("default-members", "[\"driver\"]"),
     ] {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use everline::engine::{CreateOptions, Engine, Identity, OpenOptions};
 use everline::media::Media;
 use everline::tree::TreeOptions;
-use everline_crash::CrashMedia;
+use everline_crash::{CrashMedia, Depth};
 use everline_kv::{Direction, ManualClock, Store, StoreOptions};
 use everline_region::Regions;
 
@@ -138,9 +138,9 @@ pub fn recovered(media: &CrashMedia, options: &StoreOptions) -> Result<State, St
     see(&open(media.clone(), options)?)
 }
 
-/// Whether the long form was asked for.
-pub fn full() -> bool {
-    std::env::var("EVERLINE_CRASH").is_ok_and(|depth| depth == "full")
+/// What a suite does at the depth that the environment asks for.
+pub fn depth<T>(desk: T, merge: T, full: T) -> T {
+    Depth::from_env().pick(desk, merge, full)
 }
 
 /// Small numbers that look random.
