@@ -1,6 +1,6 @@
 //! The ordered index against power loss: every workload of up to three transactions, on empty trees and on trees that are
 //! about to split, to grow a level, to merge or to lose one, with a cut at every crash point, a killed process, and a cut
-//! inside recovery. After each the tree is checked whole (T1 to T5), every live object is the tree's (T3), and the keys are
+//! inside recovery. After each the tree is checked whole (Y1 to Y5), every live object is the tree's (Y3), and the keys are
 //! those of the acknowledged transactions and of all or none of the one in flight.
 
 mod crash_world;

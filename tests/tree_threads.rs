@@ -1,4 +1,4 @@
-//! Readers without a lock beside a writer (T6, T7): keys that are always there are always found, whole, by lookups and by
+//! Readers without a lock beside a writer (Y6, Y7): keys that are always there are always found, whole, by lookups and by
 //! scans, whatever splits, merges and moves meanwhile.
 
 mod tree_tools;

@@ -155,7 +155,7 @@ impl TreeEdit {
         Ok(())
     }
 
-    /// Marks the versions of what is about to change (T7): to be called in
+    /// Marks the versions of what is about to change (Y7): to be called in
     /// [`Tx::commit_between`](crate::tx::Tx::commit_between).
     pub fn lock(&self, versions: &Versions) {
         self.each_marked(|place| versions.lock(place));
@@ -258,7 +258,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         self.edit.drafts[draft].node()
     }
 
-    /// Changes the number of keys (T4).
+    /// Changes the number of keys (Y4).
     fn count_keys(&mut self, change: impl FnOnce(u64) -> Option<u64>) -> Result<(), Corrupt> {
         let root = self.root_mut();
         let what = "a tree's number of keys cannot be right";
@@ -350,7 +350,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         Ok(self.tx.free(ByteOffset::new(place))?)
     }
 
-    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way was verified (T5).
+    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way was verified (Y5).
     #[inline]
     fn descend(&mut self, goal: Goal<'_>) -> Result<usize, Corrupt> {
         let root = &self.edit.roots[self.root].root;
