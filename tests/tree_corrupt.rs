@@ -1,5 +1,5 @@
 //! A damaged tree: each byte of every object it owns, flipped one at a time, gives a typed error or the right answer to
-//! every lookup, scan and change; never a panic, and never a wrong answer (T5, I12).
+//! every lookup, scan and change; never a panic, and never a wrong answer (Y5, I12).
 
 mod tree_tools;
 

@@ -1,4 +1,4 @@
-//! Records and separators' blocks: read piece by piece, believed when their checksum has spoken (T5).
+//! Records and separators' blocks: read piece by piece, believed when their checksum has spoken (Y5).
 
 use core::cmp::Ordering;
 use std_alloc::vec::Vec;
