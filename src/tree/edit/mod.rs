@@ -157,15 +157,15 @@ impl TreeEdit {
         Ok(())
     }
 
-    /// Ends the transaction's part, and keeps memory for the next one. After a commit it keeps what it knows of inner nodes,
-    /// too, and compares it with the medium before it is believed again.
+    /// Ends the transaction's part, and keeps memory for the next one. It keeps what it knows of inner nodes, too, but for
+    /// what did not commit, and compares it with the medium before it is believed again.
     pub fn clear(&mut self) {
-        let kept = self.drafts.len() - self.spare.len();
-        let keeps = self.committed.take() && kept <= KEPT_DRAFTS_MAX;
+        let committed = self.committed.take();
         for number in self.used.drain(..) {
             let draft = &mut self.drafts[number];
             let known = !draft.freed && self.nodes.get(draft.place) == Some(number);
-            if keeps && known && draft.is_staged() && draft.node().level() > 0 {
+            let is_true = committed || !draft.marked;
+            if is_true && known && draft.is_staged() && draft.node().level() > 0 {
                 (draft.marked, draft.serves) = (false, false);
                 continue;
             }
@@ -174,7 +174,8 @@ impl TreeEdit {
             }
             self.spare.push(number);
         }
-        if !keeps || self.nodes.is_crowded() {
+        let kept = self.drafts.len() - self.spare.len();
+        if kept > KEPT_DRAFTS_MAX || self.nodes.is_crowded() {
             self.nodes.clear();
             self.spare.clear();
             self.spare.extend(0..self.drafts.len());
