@@ -68,7 +68,7 @@ fn see(media: &CrashMedia) -> Seen {
 /// Every entry, as a scan has it and as a get has it.
 fn entries(store: &On) -> Seen {
     let mut seen = BTreeMap::new();
-    let all = (Bound::Unbounded, Bound::Unbounded);
+    let all = (Bound::Unbounded::<&[u8]>, Bound::Unbounded);
     for entry in store.scan::<&[u8]>(all, Direction::Forward) {
         let (key, value) = entry.map_err(|error| error.to_string())?;
         if store.get(&key).map_err(|error| error.to_string())? != Some(value.clone()) {
@@ -174,7 +174,7 @@ pub fn overlapping(probe: &mut Probe) {
     wrong(two.commit().is_ok(), "serializable transactions were skewed");
     let [one, two] = [(); 2].map(|()| store.begin_with(Isolation::Serializable).expect("open"));
     for (tx, key) in [(&one, b"x"), (&two, b"y")] {
-        wrong(tx.scan(b"w"..b"z", Direction::Forward).count() != 0, "keys from nowhere");
+        wrong(tx.scan(&b"w"[..]..&b"z"[..], Direction::Forward).count() != 0, "keys from nowhere");
         tx.put(key, b"only one").expect("open");
     }
     wrong(one.commit().is_err(), "the first committer lost");
