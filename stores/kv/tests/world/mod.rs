@@ -60,7 +60,7 @@ pub fn create_with<M: Media + Send + Sync + 'static>(
     let identity = pool_options().identity;
     let pool = CreateOptions {
         identity,
-        ..pool.clone()
+        ..*pool
     };
     let engine = Engine::create(media, &pool).expect("a pool");
     let regions = Regions::open(engine).expect("no regions yet");
