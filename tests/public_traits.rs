@@ -8,6 +8,8 @@
 //! | `Reservation` | yes | yes | it holds no flush that a fence of another thread would have to settle |
 //! | `Dirty`, `Durable` | yes | yes | nothing has begun, or nothing is left to do |
 //! | `Flushed`, `Pending` | no | no | a fence settles its own thread's flushes |
+//! | `TreeReader` | as the medium | as the medium | it holds a reference to the pool |
+//! | `TreeEdit` | yes | no | one writer |
 //! | everything that is a plain number, name, report or error | yes | yes | |
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
@@ -26,6 +28,9 @@ use everline::media::{Cost, Counted, Domain, Durability, Errno, Mapped, Media, R
 use everline::persist::{Dirty, Durable, Flushed, Pending, View, ViewError};
 use everline::pool::{CreateError, Expectation, Health, OpenError, Pool, Shape};
 use everline::sync::{Guard, Lock};
+use everline::tree::{
+    BigValue, Chunk, Found, Tree, TreeCheck, TreeEdit, TreeError, TreeOptions, TreeReader, Versions,
+};
 use everline::tx::{InPlace, Manager, Receipt, Reservation, Tx, TxError};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineCount, LineRange, Padded};
 use everline_crash::CrashMedia;
@@ -49,6 +54,14 @@ macro_rules! errors {
 }
 
 plain!(
+    BigValue,
+    Chunk,
+    Found,
+    Tree,
+    TreeCheck,
+    TreeOptions,
+    TreeReader<'static, Ram>,
+    Versions,
     ByteOffset,
     ByteLen,
     ByteRange,
@@ -131,7 +144,9 @@ errors!(
     RecoverError<Errno>,
     TxError<Errno>,
     TxError<core::convert::Infallible>,
+    TreeError<Errno>,
 );
+assert_impl_all!(TreeEdit: Send, Unpin, core::fmt::Debug);
 plain!(AppendError<Errno>);
 
 // A durable range may be remembered; a dirty one is paid for once.

@@ -274,7 +274,7 @@ fn what_is_too_long_or_of_no_possible_shape_is_refused() {
     let refused = world.reader().get(&key, &mut Vec::new());
     assert_eq!(refused, Err(TreeError::KeyTooLong { len: key.len() }));
     let longest = Change::Put(key[1..].to_vec(), vec![5; 100]);
-    world.apply(&[longest.clone()]);
+    world.apply(std::slice::from_ref(&longest));
     let mut model = Model::new();
     change(&mut model, &[longest]);
     world.compare(&model);

@@ -1,5 +1,5 @@
 //! `tree`: a reader without a lock beside a writer that commits. What it answers was there before or is there after, whole
-//! (T6, T7).
+//! (Y6, Y7).
 #![cfg(loom)]
 
 use everline::engine::Engine;

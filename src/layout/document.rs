@@ -18,12 +18,18 @@ pub fn format_document() -> String {
         DirectoryRoot::TABLE,
         DirectoryEntry::TABLE,
         RegionTail::TABLE,
+        TreeRoot::TABLE,
+        TreeNode::TABLE,
+        TreeRecord::TABLE,
+        TreeBig::TABLE,
+        TreeSeparator::TABLE,
     ] {
         text.push_str(&struct_section(&table));
     }
     text.push_str(OPS);
     text.push_str(MAP);
     text.push_str(REGION_WORDS);
+    text.push_str(TREE);
     text.push_str(&class_section());
     text.push_str(&geometry_section());
     text
@@ -150,6 +156,27 @@ zero, bits 2-31 check: the upper 30 bits of the CRC-32 (IEEE) of pool id, slot (
 kind (1 byte) and i (8 bytes).
 ";
 
+const TREE: &str = "
+## Nodes of a tree
+
+Where a checksum is seeded with a place p, it begins with p / 16 + p / 2^36 instead of 0 (both divided down, the sum by exclusive
+or, 32 bits). Where two checksums of one place are told apart, the second begins with that number's complement.
+
+Behind a node's head lie `order`, a byte for each slot, and zeros up to a multiple of 8. The first `count` bytes of `order` name the
+slots in use, in the order of keys; the others name the free ones. Free slots hold anything.
+
+A leaf's slots are 16 bytes each. Bytes 0-7: head, the first 8 bytes of the key behind the first `skip`, read as a big-endian
+number and stored little-endian; zeros where the key is shorter. Bytes 8-15: bits 0-47 place of the record, bits 48-63 check.
+
+An inner node has its heads first, 8 bytes for each slot, then 16 bytes for each slot. Bytes 0-7: bits 0-47 place of the child,
+bits 48-63 bytes of the separator. Bytes 8-15: bits 0-47 place of the separator's block, 0 where `prefix` and head are all of
+it, bits 48-63 check. The child holds the keys from its separator on; the first one has none, its head, length and block are 0.
+The CRC-32C of all heads (free slots too), seeded with the complement, is `heads_crc`.
+
+A slot's check is the two halves of a CRC-32C, combined by exclusive or: seeded with the complement, of the slot's words as they
+stand (2 in a leaf, 3 in an inner node) with the slot's number in place of the check.
+";
+
 const LIMITS: &str = "
 ## Limits
 
@@ -166,5 +193,7 @@ const LIMITS: &str = "
 | region | 0 bytes from data, 1 byte otherwise | as an object |
 | regions | 0 | 4,294,967,280 |
 | region name | none, or 1 byte | 255 bytes of UTF-8 |
+| key of a tree | 0 | 4,096 bytes |
+| value of a tree | 0 | 1 GiB |
 | one COMMIT | 40 bytes | 4 GiB less 64 bytes, and what the heap can lend as an extension |
 ";

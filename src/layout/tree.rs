@@ -69,7 +69,7 @@ layout_struct! {
 layout_struct! {
     /// Head of a record of an ordered index; the key follows, then the value or a `TreeBig`.
     pub struct TreeRecord, 12 bytes {
-        0 => crc: U32, "CRC-32C of the rest of the record";
+        0 => crc: U32, "CRC-32C, seeded with the place, of the rest of the record";
         4 => value_len: U32, "bytes of the value";
         8 => key_len: U16, "bytes of the key, at most 4,096";
         10 => flags: U16, "1: the value lies in a block of its own";
@@ -285,7 +285,8 @@ impl TreeNode {
     }
 }
 
-/// A leaf's slot: the head of a key and the place of its record (48 bits) with a check (16 bits).
+/// A leaf's slot: the head of a key and the place of its record (48 bits) with a check (16 bits) of both, of the node's
+/// place and of the slot's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeafSlot {
     /// The first 8 bytes of the key behind what the node skips, as a big-endian number.
@@ -295,25 +296,29 @@ pub struct LeafSlot {
 }
 
 impl LeafSlot {
-    /// The slot's two words, in the node at `place`.
+    /// The two words of slot `number` of the node at `place`.
     #[inline]
-    pub fn encode(&self, place: u64) -> [u64; 2] {
-        let check = check16(place, [self.head, self.record]);
+    pub fn encode(&self, place: u64, number: usize) -> [u64; 2] {
+        let check = check16(
+            place,
+            [self.head, self.record | (number as u64) << PLACE_BITS],
+        );
         [self.head, self.record | check << PLACE_BITS]
     }
 
     /// The slot; `None` where the check is wrong.
     #[inline]
-    pub fn decode(words: [u64; 2], place: u64) -> Option<Self> {
+    pub fn decode(words: [u64; 2], place: u64, number: usize) -> Option<Self> {
         let slot = LeafSlot {
             head: words[0],
             record: words[1] & PLACE_MASK,
         };
-        (slot.encode(place)[1] == words[1]).then_some(slot)
+        (slot.encode(place, number)[1] == words[1]).then_some(slot)
     }
 }
 
-/// An inner node's slot: a child and the separator before it.
+/// An inner node's slot: a child and the separator before it. The check is of all of it, of the node's place and of the
+/// slot's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InnerSlot {
     /// The first 8 bytes of the separator behind what the node skips, as a big-endian number.
@@ -337,24 +342,33 @@ impl InnerSlot {
         }
     }
 
-    /// The slot's three words, in the node at `place`.
+    /// The three words of slot `number` of the node at `place`.
     #[inline]
-    pub fn encode(&self, place: u64) -> [u64; 3] {
+    pub fn encode(&self, place: u64, number: usize) -> [u64; 3] {
         let child = self.child | u64::from(self.len) << PLACE_BITS;
-        let check = check16(place, [self.head, child, self.tail]);
+        let tail = self.tail | (number as u64) << PLACE_BITS;
+        let check = check16(place, [self.head, child, tail]);
         [self.head, child, self.tail | check << PLACE_BITS]
     }
 
     /// The slot; `None` where the check is wrong.
     #[inline]
-    pub fn decode(words: [u64; 3], place: u64) -> Option<Self> {
+    pub fn decode(words: [u64; 3], place: u64, number: usize) -> Option<Self> {
         let slot = InnerSlot {
             head: words[0],
             child: words[1] & PLACE_MASK,
             len: (words[1] >> PLACE_BITS) as u16,
             tail: words[2] & PLACE_MASK,
         };
-        (slot.encode(place)[2] == words[2]).then_some(slot)
+        (slot.encode(place, number)[2] == words[2]).then_some(slot)
+    }
+}
+
+impl TreeRecord {
+    /// Where the checksum of a record at `place` begins.
+    #[inline]
+    pub fn seed(place: u64) -> u32 {
+        seed(place)
     }
 }
 
@@ -415,19 +429,26 @@ mod tests {
             len: 300,
             tail: 0x1_0000,
         };
-        assert_eq!(LeafSlot::decode(leaf.encode(PLACE), PLACE), Some(leaf));
-        assert_eq!(InnerSlot::decode(inner.encode(PLACE), PLACE), Some(inner));
-        assert_eq!(LeafSlot::decode(leaf.encode(PLACE), PLACE + 16), None);
-        assert_eq!(LeafSlot::decode([0; 2], PLACE), None);
+        assert_eq!(
+            LeafSlot::decode(leaf.encode(PLACE, 7), PLACE, 7),
+            Some(leaf)
+        );
+        assert_eq!(
+            InnerSlot::decode(inner.encode(PLACE, 7), PLACE, 7),
+            Some(inner)
+        );
+        assert_eq!(LeafSlot::decode(leaf.encode(PLACE, 7), PLACE + 16, 7), None);
+        assert_eq!(LeafSlot::decode(leaf.encode(PLACE, 7), PLACE, 8), None);
+        assert_eq!(LeafSlot::decode([0; 2], PLACE, 7), None);
         for bit in (0..192).step_by(8) {
             for mask in 1..=255u64 {
-                let mut words = inner.encode(PLACE);
+                let mut words = inner.encode(PLACE, 7);
                 words[bit / 64] ^= mask << (bit % 64);
-                assert_eq!(InnerSlot::decode(words, PLACE), None, "{bit} {mask}");
+                assert_eq!(InnerSlot::decode(words, PLACE, 7), None, "{bit} {mask}");
                 if bit < 128 {
-                    let mut words = leaf.encode(PLACE);
+                    let mut words = leaf.encode(PLACE, 7);
                     words[bit / 64] ^= mask << (bit % 64);
-                    assert_eq!(LeafSlot::decode(words, PLACE), None, "{bit} {mask}");
+                    assert_eq!(LeafSlot::decode(words, PLACE, 7), None, "{bit} {mask}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Verifies a whole tree (T1 to T5) and visits what it owns.
+//! Verifies a whole tree (Y1 to Y5) and visits what it owns.
 
 use std_alloc::vec::Vec;
 
@@ -205,7 +205,7 @@ fn verify_form(node: &Node<'_>) -> Result<(), Corrupt> {
     }
 }
 
-/// Whether `key` belongs where it is (T1), and its head is its own.
+/// Whether `key` belongs where it is (Y1), and its head is its own.
 fn verify_order(
     node: &Node<'_>,
     key: &[u8],

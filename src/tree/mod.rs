@@ -13,24 +13,24 @@
 //! A transaction changes a tree through a [`TreeEdit`], which keeps drafts of the changed nodes in memory and stages only
 //! the bytes that differ. An insert is one slot, a piece of the node's order, the node's head, the record and the number of
 //! keys; a value of the same size class is stored over the old one and touches no node. There are no links between
-//! leaves: a scan descends again at the fence of the leaf before, so a split and a merge change one parent only.
+//! leaves: a scan descends again at the separator behind a leaf, so a split and a merge change one parent only.
 //!
 //! Readers descend without storing anything. Each node has a version ([`Versions`]); who commits marks the nodes whose
 //! bytes, or whose records' bytes, are about to change between the commit's wait and the homes
 //! ([`Tx::commit_between`](crate::tx::Tx::commit_between)), and a reader that met such a moment reads again.
 //!
 //! Invariants
-//! T1  the slots in use of a node are in key order; every key of a leaf, and every separator below an inner node, lies
+//! Y1  the slots in use of a node are in key order; every key of a leaf, and every separator below an inner node, lies
 //!     between the separators around it in the parent: not below the one before, below the one behind.
-//! T2  all leaves have the same depth, the root's `height`; a node's `level` is its distance from the leaves.
-//! T3  every node, record, block of a big value and block of a separator has one owner, and what the tree gave up is free
+//! Y2  all leaves have the same depth, the root's `height`; a node's `level` is its distance from the leaves.
+//! Y3  every node, record, block of a big value and block of a separator has one owner, and what the tree gave up is free
 //!     in the commit that gave it up.
-//! T4  the root's `count` is the number of keys.
-//! T5  nothing read is believed before a checksum spoke for it: an order by the node's, a slot by its own, a separator's block,
+//! Y4  the root's `count` is the number of keys.
+//! Y5  nothing read is believed before a checksum spoke for it: an order by the node's, a slot by its own, a separator's block,
 //!     a record and a big value by theirs. A key is absent only where every slot that the search looked at was right.
-//! T6  a reader believes what it read of a node, and of the records that the node leads to, only if the node's version is
+//! Y6  a reader believes what it read of a node, and of the records that the node leads to, only if the node's version is
 //!     what it was before; a child only if the parent's version held after the child's was read.
-//! T7  whoever stores to homes of a node, or to a record, has marked the node's version before, and nobody waits while it
+//! Y7  whoever stores to homes of a node, or to a record, has marked the node's version before, and nobody waits while it
 //!     is marked.
 //! Crash: a tree changes with the transaction that changes it. Nothing is recovered here, and nothing volatile is needed to
 //! open one.
@@ -189,7 +189,7 @@ impl Tree {
         TreeReader::new(*self, manager, versions)
     }
 
-    /// Verifies T1 to T5 of a tree that nobody changes meanwhile, and visits every object that it owns (T3).
+    /// Verifies Y1 to Y5 of a tree that nobody changes meanwhile, and visits every object that it owns (Y3).
     ///
     /// Errors: [`TreeError::Corrupt`], the first thing that is wrong. Cost: reads everything.
     pub fn check<M: Media>(

@@ -22,7 +22,7 @@ impl Page {
         Page([0; TreeShape::ORDER_END_MAX / 8])
     }
 
-    /// Reads head and order of the node at `place`, and believes them (T5). The slots stay where they are.
+    /// Reads head and order of the node at `place`, and believes them (Y5). The slots stay where they are.
     #[inline(always)]
     pub fn load<S: Source>(
         &mut self,
@@ -84,7 +84,7 @@ pub(super) enum Position {
 }
 
 impl<'b> Node<'b> {
-    /// The node, if its checksum is right and it is of this level (T2, T5).
+    /// The node, if its checksum is right and it is of this level (Y2, Y5).
     #[inline(always)]
     pub fn believed(self, level: u8) -> Result<Self, Corrupt> {
         let stored =
@@ -152,9 +152,10 @@ impl<'b> Node<'b> {
     /// The leaf's slot at `position`.
     #[inline(always)]
     pub fn leaf_slot<S: Source>(&self, source: &S, position: usize) -> Result<LeafSlot, Corrupt> {
-        let at = self.shape.head_at(self.slot(position));
+        let slot = self.slot(position);
+        let at = self.shape.head_at(slot);
         let words = [self.word(source, at), self.word(source, at + 8)];
-        LeafSlot::decode(words, self.place)
+        LeafSlot::decode(words, self.place, slot)
             .ok_or_else(|| self.fault("a slot of a tree's leaf has a wrong check"))
     }
 
@@ -168,11 +169,11 @@ impl<'b> Node<'b> {
             self.word(source, at),
             self.word(source, at + 8),
         ];
-        InnerSlot::decode(words, self.place)
+        InnerSlot::decode(words, self.place, slot)
             .ok_or_else(|| self.fault("a slot of a tree's inner node has a wrong check"))
     }
 
-    /// Whether the heads of an inner node on the medium are what was stored (T5).
+    /// Whether the heads of an inner node on the medium are what was stored (Y5).
     #[inline(never)]
     pub fn verify_heads<S: Source>(&self, source: &S) -> Result<(), Corrupt> {
         let mut heads = [0; TreeShape::HEADS_BYTES_MAX];
@@ -323,7 +324,7 @@ impl<'b> Node<'b> {
         Ok(())
     }
 
-    /// Where `key` is in this leaf, or belongs. `verify` asks for every slot and record that is looked at to be right (T5).
+    /// Where `key` is in this leaf, or belongs. `verify` asks for every slot and record that is looked at to be right (Y5).
     pub fn find<S: Source>(
         &self,
         source: &S,

@@ -1,4 +1,4 @@
-//! Lookups without a lock (T6).
+//! Lookups without a lock (Y6).
 
 use std_alloc::vec::Vec;
 
@@ -6,7 +6,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::node::{Goal, Node, Page, Position};
 use super::record;
-use super::scan::Fences;
+use super::scan::Around;
 use super::source::{Medium, Source};
 use super::versions::Seen;
 use super::{BigValue, Outcome, Tree, TreeError, Versions};
@@ -66,11 +66,14 @@ impl<'p, M: Media> TreeReader<'p, M> {
                 return Ok(true);
             };
             let read = record::read_big(&self.medium, &value, into);
+            // Its checksum speaks for it, whatever was stored to the leaf meanwhile: who reads for long is not made to begin
+            // again by those who change its neighbours.
+            if matches!(read, Ok(true)) {
+                return Ok(true);
+            }
             if self.versions.holds(seen) {
-                return match read? {
-                    true => Ok(true),
-                    false => Err(record::big_mismatch(&value).into()),
-                };
+                read?;
+                return Err(record::big_mismatch(&value).into());
             }
         }
     }
@@ -118,7 +121,7 @@ impl<'p, M: Media> TreeReader<'p, M> {
         }
     }
 
-    /// An absent key is looked for once more, and every slot on the way verified (T5).
+    /// An absent key is looked for once more, and every slot on the way verified (Y5).
     #[cold]
     #[inline(never)]
     fn lookup_verified(
@@ -186,13 +189,13 @@ impl<'p, M: Media> TreeReader<'p, M> {
         }
     }
 
-    /// Descends to the leaf that `goal` leads to: its place and the version to be held against at the end (T6).
+    /// Descends to the leaf that `goal` leads to: its place and the version to be held against at the end (Y6).
     #[inline(always)]
     pub(super) fn descend<const VERIFY: bool>(
         &self,
         goal: Goal<'_>,
         page: &mut Page,
-        mut fences: Option<&mut Fences>,
+        mut around: Option<&mut Around>,
     ) -> Result<(u64, Seen), Stop> {
         let mut seen = self.versions.see(self.tree.place.get());
         let root = match self.tree.root(&self.medium) {
@@ -209,7 +212,7 @@ impl<'p, M: Media> TreeReader<'p, M> {
             if level == 0 {
                 return Ok((place, seen));
             }
-            match self.step::<VERIFY>(goal, page, place, level, &mut fences) {
+            match self.step::<VERIFY>(goal, page, place, level, &mut around) {
                 Ok(child) => place = child,
                 Err(corrupt) => return Err(self.judge(seen, corrupt)),
             }
@@ -224,15 +227,15 @@ impl<'p, M: Media> TreeReader<'p, M> {
         page: &mut Page,
         place: u64,
         level: u8,
-        fences: &mut Option<&mut Fences>,
+        around: &mut Option<&mut Around>,
     ) -> Result<u64, Corrupt> {
         let node = page.load(&self.medium, place, self.tree.inner_shape(), level)?;
         if VERIFY {
             node.verify_heads(&self.medium)?;
         }
         let position = node.child(&self.medium, goal)?;
-        if let Some(fences) = fences {
-            fences.narrow(&self.medium, &node, position)?;
+        if let Some(around) = around {
+            around.narrow(&self.medium, &node, position)?;
         }
         Ok(node.inner_slot(&self.medium, position)?.child)
     }

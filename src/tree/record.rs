@@ -1,4 +1,4 @@
-//! Records and separators' blocks: read piece by piece, believed when their checksum has spoken (T5).
+//! Records and separators' blocks: read piece by piece, believed when their checksum has spoken (Y5).
 
 use core::cmp::Ordering;
 use std_alloc::vec::Vec;
@@ -93,13 +93,19 @@ impl Head {
 
     /// Whether `bytes`, the whole record, are what was stored.
     #[inline(always)]
-    pub fn matches(&self, bytes: &[u8]) -> bool {
-        crc32c(0, &bytes[4..]) == self.crc
+    pub fn matches(&self, bytes: &[u8], place: u64) -> bool {
+        crc32c(TreeRecord::seed(place), &bytes[4..]) == self.crc
     }
 }
 
-/// Appends the record of `key` with `stored` behind it, the value or a [`TreeBig`].
-pub(super) fn encode(key: &[u8], stored: &[u8], big_len: Option<usize>, into: &mut Vec<u8>) {
+/// Appends the record of `key` for `place`, with `stored` behind it, the value or a [`TreeBig`].
+pub(super) fn encode(
+    place: u64,
+    key: &[u8],
+    stored: &[u8],
+    big_len: Option<usize>,
+    into: &mut Vec<u8>,
+) {
     let start = into.len();
     let mut head = TreeRecord::new_zeroed();
     head.key_len = (key.len() as u16).into();
@@ -113,7 +119,7 @@ pub(super) fn encode(key: &[u8], stored: &[u8], big_len: Option<usize>, into: &m
     into.extend_from_slice(head.as_bytes());
     into.extend_from_slice(key);
     into.extend_from_slice(stored);
-    let crc = crc32c(0, &into[start + 4..]);
+    let crc = crc32c(TreeRecord::seed(place), &into[start + 4..]);
     into[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
@@ -196,7 +202,7 @@ pub(super) fn take<S: Source>(
     if &bytes[HEAD_BYTES..value_at] != key {
         return Ok(None);
     }
-    if !head.matches(bytes) {
+    if !head.matches(bytes, place) {
         return Err(mismatch(place));
     }
     if let (Some(into), false) = (into, head.big) {
@@ -225,7 +231,10 @@ fn take_long<S: Source>(
     let (value_at, total) = (HEAD_BYTES + head.key_len, head.total());
     let (known_key, known_value) = pieces.first[HEAD_BYTES..pieces.known]
         .split_at(head.key_len.min(pieces.known - HEAD_BYTES));
-    let mut crc = crc32c(0, &pieces.first[4..pieces.known]);
+    let mut crc = crc32c(
+        TreeRecord::seed(pieces.place),
+        &pieces.first[4..pieces.known],
+    );
     let mut same = head.key_len == key.len() && key.starts_with(known_key);
     if same {
         pieces.rest(pieces.known.min(value_at), value_at, |at, piece| {
@@ -271,7 +280,7 @@ pub(super) fn compare<S: Source>(
     let pieces = Pieces::begin(source, place)?;
     let (known, value_at) = (pieces.known, HEAD_BYTES + pieces.head.key_len);
     let in_first = value_at.min(known);
-    let mut crc = crc32c(0, &pieces.first[4..known]);
+    let mut crc = crc32c(TreeRecord::seed(place), &pieces.first[4..known]);
     let mut order = Ordering::Equal;
     let mut compared = 0;
     let mut see = |piece: &[u8]| {
@@ -321,7 +330,7 @@ pub(super) fn append<S: Source>(
         into.resize(start + total, 0);
         source.read(place, pieces.known, &mut into[start + pieces.known..])?;
     }
-    if pieces.head.matches(&into[start..]) {
+    if pieces.head.matches(&into[start..], place) {
         Ok(pieces.head)
     } else {
         Err(mismatch(place))

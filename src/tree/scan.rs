@@ -25,7 +25,7 @@ pub enum Value<'c> {
 pub struct Chunk {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    fences: Fences,
+    around: Around,
 }
 
 /// A record in a chunk's bytes.
@@ -37,22 +37,18 @@ struct Entry {
     big: Option<BigValue>,
 }
 
-/// The separators around a node.
+/// The separators around a node, where there are any.
 #[derive(Debug, Default)]
-pub(super) struct Fences {
-    lower: Option<Fence>,
-    upper: Option<Fence>,
+pub(super) struct Around {
+    lower: bool,
+    upper: bool,
     lower_bytes: Vec<u8>,
     upper_bytes: Vec<u8>,
 }
 
-/// There is a separator; its bytes stand beside.
-#[derive(Clone, Copy, Debug)]
-struct Fence;
-
-impl Fences {
+impl Around {
     fn clear(&mut self) {
-        (self.lower, self.upper) = (None, None);
+        (self.lower, self.upper) = (false, false);
     }
 
     /// Descends from `node` to its child at `position`.
@@ -64,11 +60,11 @@ impl Fences {
     ) -> Result<(), Corrupt> {
         if position > 0 {
             node.separator(source, position, &mut self.lower_bytes)?;
-            self.lower = Some(Fence);
+            self.lower = true;
         }
         if position + 1 < node.count() {
             node.separator(source, position + 1, &mut self.upper_bytes)?;
-            self.upper = Some(Fence);
+            self.upper = true;
         }
         Ok(())
     }
@@ -108,19 +104,19 @@ impl Chunk {
     /// The lowest key that the leaf may hold; `None` for the first leaf. A scan goes on backwards with
     /// `chunk_before(Bound::Excluded(lower))`.
     pub fn lower(&self) -> Option<&[u8]> {
-        self.fences.lower.map(|Fence| &self.fences.lower_bytes[..])
+        self.around.lower.then_some(&self.around.lower_bytes)
     }
 
     /// The lowest key that is too great for the leaf; `None` for the last leaf. A scan goes on with
     /// `chunk_from(Bound::Included(upper))`.
     pub fn upper(&self) -> Option<&[u8]> {
-        self.fences.upper.map(|Fence| &self.fences.upper_bytes[..])
+        self.around.upper.then_some(&self.around.upper_bytes)
     }
 
     fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
-        self.fences.clear();
+        self.around.clear();
     }
 
     /// Copies the entries at `positions` out of their leaf: first all heads, so that their lines come in together.
@@ -213,7 +209,7 @@ impl<M: Media> TreeReader<'_, M> {
     ) -> Result<(), Stop> {
         chunk.clear();
         let mut page = Page::new();
-        let (place, seen) = self.descend::<true>(goal, &mut page, Some(&mut chunk.fences))?;
+        let (place, seen) = self.descend::<true>(goal, &mut page, Some(&mut chunk.around))?;
         let leaf = page.load(&self.medium, place, self.tree.leaf_shape(), 0);
         let filled = leaf.and_then(|leaf| {
             let start = match from {

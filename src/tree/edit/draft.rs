@@ -21,7 +21,7 @@ pub(in super::super) struct Draft {
     pub(super) place: u64,
     shape: TreeShape,
     bytes: Vec<u8>,
-    /// Readers must not believe what they read of it while the commit's homes are stored (T7).
+    /// Readers must not believe what they read of it while the commit's homes are stored (Y7).
     pub(super) marked: bool,
     pub(super) freed: bool,
     /// It is in use by the transaction.
@@ -77,7 +77,7 @@ impl Draft {
         self.changed.order = 0..shape.slots();
     }
 
-    /// The node at `place`, if it can be believed (T2, T5).
+    /// The node at `place`, if it can be believed (Y2, Y5).
     #[inline]
     pub(super) fn load<S: Source>(
         &mut self,
@@ -186,7 +186,7 @@ impl Draft {
     #[inline]
     fn store_leaf(&mut self, slot: usize, content: LeafSlot) {
         let at = self.shape.head_at(slot);
-        let [head, record] = content.encode(self.place);
+        let [head, record] = content.encode(self.place, slot);
         self.put(at, head);
         self.put(at + 8, record);
         self.changed.slots |= 1 << slot;
@@ -194,7 +194,7 @@ impl Draft {
     }
 
     fn store_inner(&mut self, slot: usize, content: InnerSlot) {
-        let [head, child, tail] = content.encode(self.place);
+        let [head, child, tail] = content.encode(self.place, slot);
         self.put(self.shape.head_at(slot), head);
         let at = self.shape.place_at(slot);
         self.put(at, child);
@@ -259,11 +259,10 @@ impl Draft {
     }
 
     fn seal(&mut self) {
-        if self.changed.slots != 0 || self.changed.all {
-            if !self.shape.is_leaf() {
-                let heads = TreeNode::heads_crc_of(self.place, &self.bytes[self.shape.heads()]);
-                self.bytes[8..12].copy_from_slice(&heads.to_le_bytes());
-            }
+        let heads_change = self.changed.slots != 0 || self.changed.all;
+        if heads_change && !self.shape.is_leaf() {
+            let heads = TreeNode::heads_crc_of(self.place, &self.bytes[self.shape.heads()]);
+            self.bytes[8..12].copy_from_slice(&heads.to_le_bytes());
         }
         let crc = TreeNode::crc_of(self.place, &self.bytes, self.shape);
         self.bytes[..4].copy_from_slice(&crc.to_le_bytes());

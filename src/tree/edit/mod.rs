@@ -13,25 +13,27 @@ mod inner;
 mod merge;
 mod places;
 mod put;
+mod reading;
 mod remove;
+mod root;
 mod split;
 mod written;
 
 use core::cell::Cell;
 use std_alloc::vec::Vec;
 
-use zerocopy::IntoBytes;
-
 use super::node::{Goal, Node, Position};
 use super::source::{Medium, Source};
 use super::{Outcome, Tree, TreeError, Versions, record};
 use crate::alloc::Request;
-use crate::layout::{Corrupt, TreeRoot};
+use crate::layout::Corrupt;
 use crate::media::Media;
 use crate::tx::Tx;
 use crate::units::ByteOffset;
 pub(super) use draft::Draft;
 use places::Places;
+use reading::Reading;
+use root::Root;
 use written::Written;
 
 /// Changes to any number of trees in one transaction. One writer at a time, who keeps his edit for its memory.
@@ -62,20 +64,6 @@ pub struct TreeEdit {
 /// Inner nodes that are kept for later transactions: some megabytes.
 const KEPT_DRAFTS_MAX: usize = 2048;
 
-/// A tree's root as it will be.
-#[derive(Clone, Copy, Debug)]
-struct Root {
-    place: u64,
-    root: TreeRoot,
-    /// Height or root node change, or the tree goes: readers are told.
-    marked: bool,
-    reshaped: bool,
-    counted: bool,
-    dropped: bool,
-    /// The transaction staged bytes of the tree before this edit: only it knows them.
-    overlaid: bool,
-}
-
 /// An inner node on the way down, and where it was left.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -89,64 +77,6 @@ struct Work<'w, 'e, M: Media> {
     edit: &'w mut TreeEdit,
     tree: Tree,
     root: usize,
-}
-
-/// What a writer reads: the medium, and before it what is to be written.
-struct Reading<'r, 'e, M: Media> {
-    tx: &'r Tx<'e, M>,
-    medium: Medium<'e, M>,
-    written: &'r Written,
-    overlaid: bool,
-}
-
-impl<M: Media> Source for Reading<'_, '_, M> {
-    #[inline]
-    fn read(&self, place: u64, at: usize, into: &mut [u8]) -> Result<(), Corrupt> {
-        if let Some(bytes) = self.written.get(place) {
-            let bytes = bytes.get(at..at + into.len());
-            into.copy_from_slice(bytes.ok_or_else(|| cut_off(place))?);
-            return Ok(());
-        }
-        if !self.overlaid {
-            return self.medium.read(place, at, into);
-        }
-        let at = ByteOffset::new(place + at as u64);
-        self.tx.read(at, into).map_err(|_outside| cut_off(place))
-    }
-
-    #[inline]
-    fn word(&self, place: u64, at: usize) -> u64 {
-        if !self.overlaid {
-            return self.medium.word(place, at);
-        }
-        let mut word = [0; 8];
-        // Within a window, which is within the heap: a transaction reads that.
-        let at = ByteOffset::new(place + at as u64);
-        self.tx.read(at, &mut word).unwrap_or(());
-        u64::from_le_bytes(word)
-    }
-
-    #[inline]
-    fn window(&self, place: u64, len: usize) -> Result<(), Corrupt> {
-        self.medium.window(place, len)
-    }
-
-    #[inline]
-    fn fetch(&self, place: u64, len: usize) {
-        self.medium.fetch(place, len);
-    }
-
-    fn reach(&self, place: u64, most: usize) -> usize {
-        match self.written.get(place) {
-            Some(bytes) => bytes.len().min(most),
-            None => self.medium.reach(place, most),
-        }
-    }
-}
-
-#[cold]
-fn cut_off(place: u64) -> Corrupt {
-    Corrupt::new(ByteOffset::new(place), "an object of a tree is cut off")
 }
 
 impl TreeEdit {
@@ -225,7 +155,7 @@ impl TreeEdit {
         Ok(())
     }
 
-    /// Marks the versions of what is about to change (T7): to be called in
+    /// Marks the versions of what is about to change (Y7): to be called in
     /// [`Tx::commit_between`](crate::tx::Tx::commit_between).
     pub fn lock(&self, versions: &Versions) {
         self.each_marked(|place| versions.lock(place));
@@ -302,53 +232,6 @@ impl TreeEdit {
     }
 }
 
-impl Root {
-    fn load<M: Media>(tx: &Tx<'_, M>, tree: &Tree) -> Outcome<Self, M> {
-        let place = tree.place.get();
-        let medium = Medium::new(tx.manager().pool());
-        let mut home = [0; size_of::<TreeRoot>()];
-        medium.read(place, 0, &mut home)?;
-        let mut bytes = home;
-        tx.read(tree.place, &mut bytes)?;
-        let root = TreeRoot::from_bytes(&bytes);
-        let fault = root.fault(place);
-        let fault = fault.or(match root.keys(place) {
-            None => Some("the checksum of a tree's number of keys does not match"),
-            Some(_) => None,
-        });
-        match fault {
-            Some(what) => Err(Corrupt::new(tree.place, what).into()),
-            None => Ok(Root {
-                place,
-                root,
-                marked: false,
-                reshaped: false,
-                counted: false,
-                dropped: false,
-                overlaid: bytes != home || tree.created_in == Some(tx.id()),
-            }),
-        }
-    }
-
-    fn stage<M: Media>(&mut self, tx: &mut Tx<'_, M>) -> Outcome<(), M> {
-        if !self.reshaped && !self.counted {
-            return Ok(());
-        }
-        self.root.seal(self.place);
-        let bytes = self.root.as_bytes();
-        let counted = TreeRoot::COUNT_AT..TreeRoot::COUNT_AT + TreeRoot::COUNT_BYTES;
-        let range = if self.reshaped {
-            0..bytes.len()
-        } else {
-            counted
-        };
-        let at = ByteOffset::new(self.place + range.start as u64);
-        tx.write(at, &bytes[range])?;
-        (self.reshaped, self.counted) = (false, false);
-        Ok(())
-    }
-}
-
 impl<'e, M: Media> Work<'_, 'e, M> {
     #[inline]
     fn reading(&self) -> Reading<'_, 'e, M> {
@@ -375,7 +258,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         self.edit.drafts[draft].node()
     }
 
-    /// Changes the number of keys (T4).
+    /// Changes the number of keys (Y4).
     fn count_keys(&mut self, change: impl FnOnce(u64) -> Option<u64>) -> Result<(), Corrupt> {
         let root = self.root_mut();
         let what = "a tree's number of keys cannot be right";
@@ -467,7 +350,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         Ok(self.tx.free(ByteOffset::new(place))?)
     }
 
-    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way was verified (T5).
+    /// Descends to the leaf that `goal` leads to, and notes the way. Every slot on the way was verified (Y5).
     #[inline]
     fn descend(&mut self, goal: Goal<'_>) -> Result<usize, Corrupt> {
         let root = &self.edit.roots[self.root].root;

@@ -44,7 +44,7 @@ impl<M: Media> Work<'_, '_, M> {
         Ok(old.is_some())
     }
 
-    /// Where `key` is in a leaf, with what its record takes, or where it belongs. All that was looked at was verified (T5).
+    /// Where `key` is in a leaf, with what its record takes, or where it belongs. All that was looked at was verified (Y5).
     pub(super) fn look_for(
         &mut self,
         leaf: usize,
@@ -106,7 +106,7 @@ impl<M: Media> Work<'_, '_, M> {
             Stored::Big(_, len) => Some(*len),
         };
         self.edit.written.put(place, |into| {
-            record::encode(key, stored.bytes(), big_len, into);
+            record::encode(place, key, stored.bytes(), big_len, into);
         });
         Ok(place)
     }
@@ -158,7 +158,7 @@ impl<M: Media> Work<'_, '_, M> {
             self.draft_mut(leaf)
                 .set_leaf(position, LeafSlot { record, ..slot });
         }
-        self.draft_mut(leaf).marked = true; // keeps T7
+        self.draft_mut(leaf).marked = true; // keeps Y7
         Ok(())
     }
 

@@ -2,6 +2,9 @@
 
 use std::ops::{Bound, RangeBounds};
 
+/// Both ends of a range of keys.
+pub(crate) type Ends<'k> = (Bound<&'k [u8]>, Bound<&'k [u8]>);
+
 /// A range of keys that owns its ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
@@ -38,7 +41,7 @@ impl Bounds {
     }
 
     /// Both ends, as maps want them. `None` for a range without keys, of which some maps would panic.
-    pub fn ends(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    pub fn ends(&self) -> Option<Ends<'_>> {
         let lower = self.lower.as_ref().map(Vec::as_slice);
         let upper = self.upper.as_ref().map(Vec::as_slice);
         let empty = match (lower, upper) {

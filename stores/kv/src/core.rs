@@ -14,6 +14,7 @@ use everline_region::Regions;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::background::Signal;
+use crate::claim::Claim;
 use crate::counters::{Counters, Event};
 use crate::due::Schedule;
 use crate::hash::KeyHash;
@@ -56,11 +57,14 @@ pub(crate) struct Core<M: Media> {
     pub clock: Clock,
     pub last_checkpoint: Mutex<Duration>,
     pub max_log_size: Option<u64>,
+    version_bytes_max: usize,
     pub tree_options: TreeOptions,
     pub recovery_time: Duration,
     pub counters: Counters,
     pub signal: Arc<Signal>,
     closed: AtomicBool,
+    /// Given up when the store is closed.
+    pub claim: Mutex<Option<Claim>>,
 }
 
 /// What only the holder of the writers' lock touches.
@@ -105,6 +109,9 @@ impl<M: Media> DerefMut for WriterGuard<'_, M> {
 impl<M: Media> Drop for WriterGuard<'_, M> {
     #[inline]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.edit.clear(); // what was half done is nobody's
+        }
         drop(self.guard.take());
         self.core.waiting.wake_first(); // keeps K6
     }
@@ -116,6 +123,7 @@ impl<M: Media> Core<M> {
         catalogue: Tree,
         spaces: Spaces,
         options: &StoreOptions,
+        claim: Claim,
     ) -> Self {
         let last = regions.engine().log().status().last_timestamp;
         let schedule = Schedule::new(options);
@@ -144,11 +152,13 @@ impl<M: Media> Core<M> {
             clock: options.clock.clone(),
             last_checkpoint: Mutex::new(options.clock.now()),
             max_log_size: options.max_log_size,
+            version_bytes_max: options.version_bytes_max,
             tree_options: options.tree,
             recovery_time: options.recovery_time,
             counters: Counters::default(),
             signal: Arc::default(),
             closed: AtomicBool::new(false),
+            claim: Mutex::new(Some(claim)),
         }
     }
 
@@ -245,20 +255,30 @@ impl<M: Media> Core<M> {
     fn remember(&self, base: u64, touched: &impl Touched) {
         let mut replaced = Vec::new();
         touched.each(|number, space, _, key| {
-            let mut old = Vec::new();
-            let reader = space.tree.reader(self.engine(), &self.quiet);
-            let found = reader.get(key, &mut old);
-            let value = found.map(|found| found.then_some(old));
+            let value = self.replaced(space, key);
             replaced.push((base + 1 + number, space.id, key.to_vec(), value));
         });
         let mut history = self.history.lock();
         for (sequence, space, key, value) in replaced {
             match value {
                 Ok(value) => history.note(sequence, space, &key, value.as_deref()),
-                // Damage is told to whoever reads it; here it means that nobody knows what there was.
-                Err(_) => history.lose(sequence),
+                Err(()) => history.lose(sequence),
             }
         }
+    }
+
+    /// What lies at `key` now, for the writer. Errors: it cannot be kept. Damage is told to whoever reads it; here it means
+    /// that nobody knows what there was.
+    fn replaced(&self, space: &SpaceState, key: &[u8]) -> Result<Option<Vec<u8>>, ()> {
+        let reader = space.tree.reader(self.engine(), &self.quiet);
+        match reader.find(key) {
+            Ok(None) => return Ok(None),
+            Ok(Some(found)) if found.len <= self.version_bytes_max => {}
+            _ => return Err(()),
+        }
+        let mut old = Vec::new();
+        let found = reader.get(key, &mut old).map_err(drop)?;
+        Ok(found.then_some(old))
     }
 
     /// Takes a snapshot: everything up to the answer is seen, nothing behind it.
@@ -286,7 +306,7 @@ impl<M: Media> Core<M> {
         self.applied.0.store(sequence, Ordering::SeqCst);
     }
 
-    /// The newest value of `key`; `false` and `into` unchanged where there is none.
+    /// The newest value of `key`; `false` where there is none.
     #[inline]
     pub fn get(&self, space: &SpaceState, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.counters.add(Event::Reads, 1);

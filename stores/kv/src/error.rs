@@ -142,6 +142,9 @@ pub enum KvError<E: std::error::Error + 'static> {
         /// What the system said.
         reason: String,
     },
+    /// The pool has an open store.
+    #[error("the pool has an open store: use that one, or close it first")]
+    AlreadyOpen,
     /// The store was closed.
     #[error("the store is closed: open it again")]
     Closed,

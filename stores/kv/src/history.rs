@@ -10,10 +10,9 @@
 //! K4  every commit behind the oldest open snapshot is here with all its keys, or `floor` is above that snapshot.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, Ends};
 
 /// What a version costs beside its bytes.
 const VERSION_BYTES: usize = 128;
@@ -189,7 +188,7 @@ impl History {
         let (Some(keys), Some(ends)) = (self.spaces.get(&space), bounds.ends()) else {
             return Some(Vec::new());
         };
-        let range = keys.range::<[u8], (Bound<&[u8]>, Bound<&[u8]>)>(ends);
+        let range = keys.range::<[u8], Ends<'_>>(ends);
         let changed = range.filter_map(|(key, versions)| {
             let mut versions = versions.iter();
             let version = versions.find(|version| version.ended_by > snapshot)?;

@@ -13,7 +13,8 @@ use crate::{Receipt, Transaction, TxState};
 
 /// A transaction that changes more than keys. It is exclusive: until it ends, nobody else commits to the store.
 ///
-/// From the thread that has it, commit nothing else to the store, and mind what [`Batch`] says. Dropping it aborts the
+/// From the thread that has it, commit nothing else to the store, and mind what [`Batch`] says. Nor may a thread that has a
+/// batch of its own open commit to the store: it holds what a joint transaction may wait for. Dropping it aborts the
 /// transaction.
 #[must_use = "a transaction that is dropped is aborted"]
 pub struct Joint<'t, M: Media> {

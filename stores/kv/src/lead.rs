@@ -297,7 +297,11 @@ impl<M: Media> Core<M> {
         }
         let count = jobs.len() as u64;
         let lsn = self.commit_edit(edit, tx, || self.publish(base, count, &Group(jobs)))?;
-        committed.iter_mut().for_each(|member| member.lsn = lsn);
+        for member in &mut committed {
+            if member.done.changed {
+                member.lsn = lsn;
+            }
+        }
         Ok(committed)
     }
 }

@@ -52,6 +52,7 @@ mod bounds;
 mod catalogue;
 mod change;
 mod check;
+mod claim;
 mod clock;
 mod core;
 mod counters;

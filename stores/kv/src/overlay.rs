@@ -10,11 +10,10 @@
 //!     always holds a prefix of them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, Ends};
 use crate::space_state::SpaceState;
 
 /// What a queued write costs beside its bytes.
@@ -66,7 +65,7 @@ impl Overlay {
     ) -> impl Iterator<Item = (&'o [u8], &'o Late)> + use<'o> {
         let ends = bounds.ends();
         let found = self.spaces.get(&space).zip(ends).map(|(keys, ends)| {
-            let range = keys.range::<[u8], (Bound<&[u8]>, Bound<&[u8]>)>(ends);
+            let range = keys.range::<[u8], Ends<'_>>(ends);
             range.map(|(key, late)| (&**key, late))
         });
         found.into_iter().flatten()

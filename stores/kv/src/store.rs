@@ -10,7 +10,8 @@ use everline_region::Regions;
 
 use crate::background;
 use crate::catalogue;
-use crate::core::{Core, Outcome};
+use crate::claim::Claim;
+use crate::core::{Core, Outcome, Writer};
 use crate::lead::Committed;
 use crate::space_state::DEFAULT_NAME;
 use crate::table::TransactionInfo;
@@ -53,15 +54,16 @@ impl<M: Media> Deref for Store<M> {
 impl<M: Media + Send + Sync + 'static> Store<M> {
     /// Opens the store in the pool of `regions`, and makes it where there is none. One store at a time may be open in a pool.
     ///
-    /// Errors: [`KvError::NoStore`] in a read-only pool without one; no space; damage. Cost: reads the names of the keyspaces
+    /// Errors: [`KvError::AlreadyOpen`]; [`KvError::NoStore`] in a read-only pool without one; no space; damage. Cost: reads the names of the keyspaces
     /// and the root of each tree, whatever they hold; one wait for a new store. Crash: no store or an empty one.
     pub fn open(regions: Arc<Regions<M>>, options: &StoreOptions) -> Outcome<Self, M> {
         let begun = std::time::Instant::now();
+        let claim = Claim::on(&regions).ok_or(KvError::AlreadyOpen)?;
         let (catalogue, spaces) = catalogue::open(&regions, &options.tree)?;
         let Some(state) = spaces.get(DEFAULT_NAME).cloned() else {
             return Err(catalogue::no_default(&catalogue).into());
         };
-        let mut core = Core::new(regions, catalogue, spaces, options);
+        let mut core = Core::new(regions, catalogue, spaces, options, claim);
         core.recovery_time += begun.elapsed();
         let core = Arc::new(core);
         core.finish_drops()?;
@@ -191,14 +193,22 @@ impl<M: Media> Store<M> {
         core.signal.stop();
         core.abort_all();
         let mut writer = core.writer(); // whoever commits has done so
+        let closed = self.empty(&mut writer);
+        drop(core.claim.lock().take());
+        closed
+    }
+
+    /// Makes what waits durable, and the log empty.
+    fn empty(&self, writer: &mut Writer) -> Outcome<(), M> {
+        let core = self.core();
+        if core.engine().is_read_only() {
+            return Ok(());
+        }
         if let Some(window) = &core.window {
             drop(window.lock());
-            core.flush_with(window, &mut writer)?;
+            core.flush_with(window, writer)?;
         }
-        match core.engine().is_read_only() {
-            true => Ok(()),
-            false => Ok(core.engine().checkpoint().map(drop)?),
-        }
+        Ok(core.engine().checkpoint().map(drop)?)
     }
 }
 

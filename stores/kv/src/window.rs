@@ -92,9 +92,8 @@ impl<M: Media> Core<M> {
         change: Change<'_>,
     ) -> Outcome<Committed, M> {
         let order = window.lock();
-        self.serving()?;
+        self.may_commit_late(window)?;
         space.alive()?;
-        window.keeps_up()?;
         let mut old = Vec::new();
         let found = match change {
             Change::Put(_) => false,
@@ -129,8 +128,7 @@ impl<M: Media> Core<M> {
     ) -> Outcome<Committed, M> {
         let order = window.lock();
         self.validate(shared, true)?;
-        self.serving()?;
-        window.keeps_up()?;
+        self.may_commit_late(window)?;
         let writes = late_writes(shared);
         let sequence = self.append_late(window, writes)?;
         drop(order);
@@ -139,6 +137,19 @@ impl<M: Media> Core<M> {
             sequence,
             ..Committed::default()
         })
+    }
+
+    /// Errors: what is committed now would never become durable.
+    fn may_commit_late(&self, window: &Window<M::SyncError>) -> Outcome<(), M> {
+        self.serving()?;
+        window.keeps_up()?;
+        if self.engine().is_read_only() {
+            return Err(KvError::ReadOnly);
+        }
+        match self.engine().pool().health().is_poisoned() {
+            true => Err(KvError::Poisoned),
+            false => Ok(()),
+        }
     }
 
     /// Puts a commit behind the others; `order` is held.
@@ -185,7 +196,10 @@ impl<M: Media> Core<M> {
     /// Makes every commit before the call durable. Errors: [`KvError::Behind`].
     pub fn flush(&self, window: &Window<M::SyncError>) -> Outcome<(), M> {
         let mut writer = self.writer();
-        self.flush_with(window, &mut writer)
+        let flushed = self.flush_with(window, &mut writer);
+        drop(writer);
+        self.limit_log();
+        flushed
     }
 
     /// The same for whoever has the writers' lock.

@@ -2,12 +2,15 @@
 
 mod tools;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use everline::engine::{Engine, OpenOptions};
 use everline::media::Ram;
 use everline::units::ByteLen;
 use everline_crash::{CrashMedia, Cut};
 use everline_kv::{KvError, ManualClock, Mode, Store, StoreOptions};
+use everline_region::Regions;
 use tools::slow::Slow;
 use tools::*;
 
@@ -450,4 +453,103 @@ fn a_failed_sync_of_the_window_is_told_by_its_ticket() {
     assert!(ticket.wait().is_err_and(|error| error.is_fatal()));
     assert!(matches!(store.put("next", ""), Err(KvError::Behind { .. })));
     assert_eq!(store.get("key"), Ok(some("value")));
+}
+
+#[test]
+fn a_pool_that_nobody_may_write_to_takes_no_commits_in_any_mode() {
+    let store = ram(1 << 20, &small());
+    store.put("key", "value").expect("space");
+    store.close().expect("no failing fence");
+    let mut media = abandon(store);
+    for mode in [Mode::Sync, Mode::Async, Mode::Periodic] {
+        let options = OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        };
+        let (engine, _) = Engine::open(media, &options).expect("a pool");
+        let regions = Arc::new(Regions::open(engine).expect("no regions"));
+        let options = with_clock(mode, &ManualClock::new());
+        let store = Store::open(regions, &options).expect("a store");
+        assert_eq!(store.put("key", "new").map(drop), Err(KvError::ReadOnly));
+        let tx = store.begin().expect("open");
+        tx.put("key", "new").expect("in memory");
+        assert_eq!(tx.commit().map(drop), Err(KvError::ReadOnly));
+        assert_eq!(store.get("key"), Ok(some("value")));
+        assert_eq!(store.close(), Ok(()));
+        media = abandon(store);
+    }
+}
+
+#[test]
+fn g8_the_log_of_a_flush_is_limited_too() {
+    let options = StoreOptions {
+        max_log_size: Some(2048),
+        ..with_clock(Mode::Periodic, &ManualClock::new())
+    };
+    let store = ram(4 << 20, &options);
+    for round in 0..20_u8 {
+        for number in 0..20_u8 {
+            store.put([round, number], [1; 60]).expect("in memory");
+        }
+        store.sync().expect("no failing fence");
+        let used = store.regions().engine().log().status().used_bytes;
+        assert!(used <= 2048, "{used}");
+    }
+}
+
+#[test]
+fn readers_writers_and_scans_agree_while_windows_are_flushed() {
+    let options = StoreOptions {
+        mode: Mode::Async,
+        flush_interval: Duration::from_millis(4),
+        ..small()
+    };
+    let store = ram(8 << 20, &options);
+    let tx = store.begin().expect("open");
+    (0..30_u8).for_each(|key| tx.put([key], 0_u64.to_le_bytes()).expect("in memory"));
+    tx.commit().expect("nobody else");
+    let sums = |state: State| -> u64 {
+        let number = |value: Vec<u8>| u64::from_le_bytes(value[..].try_into().expect("8 bytes"));
+        state.into_values().map(number).fold(0, u64::wrapping_add)
+    };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..2_u64 {
+            let (store, stop) = (&store, &stop);
+            scope.spawn(move || {
+                let mut random = Random(thread);
+                for _ in 0..1500 {
+                    let tx = store.begin().expect("open");
+                    let (one, other) = ([random.below(30) as u8], [random.below(30) as u8]);
+                    let read = |key| {
+                        let value = tx.get(key).expect("open").expect("there");
+                        u64::from_le_bytes(value[..].try_into().expect("8 bytes"))
+                    };
+                    tx.put(one, read(one).wrapping_add(7).to_le_bytes())
+                        .expect("in memory");
+                    tx.put(other, read(other).wrapping_sub(7).to_le_bytes())
+                        .expect("in memory");
+                    match tx.commit() {
+                        Ok(_) => {}
+                        Err(error) => assert!(error.is_retryable(), "{error}"),
+                    }
+                }
+                stop.store(true, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+            assert_eq!(sums(seen(&store.begin().expect("open"))), 0);
+            assert_eq!(sums(all_forward(&store)), 0);
+            assert_eq!(store.count(), Ok(30));
+        }
+    });
+    assert_eq!(sums(all(&store)), 0);
+    let (store, _) = reopen(store, &small());
+    assert_eq!(sums(all(&store)), 0);
+    assert_clean(&store);
+}
+
+fn all_forward(store: &Store<Ram>) -> State {
+    let scan = store.scan_prefix("", everline_kv::Direction::Forward);
+    scan.collect::<Result<_, _>>().expect("not too old")
 }

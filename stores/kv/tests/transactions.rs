@@ -288,6 +288,60 @@ fn f8_serializable_refuses_what_read_what_has_changed() {
 }
 
 #[test]
+fn f8_transactions_that_wait_together_are_decided_one_after_another() {
+    let media = tools::slow::Slow {
+        inner: Ram::assume_persistent(ByteLen::new(4 << 20)),
+        pause: Duration::from_millis(3),
+    };
+    let store = create_on(media, &small());
+    let number = |value: Option<Vec<u8>>| -> u64 {
+        let value = value.expect("there");
+        u64::from_le_bytes(value[..].try_into().expect("8 bytes"))
+    };
+    store.put("n", 0_u64.to_le_bytes()).expect("space");
+    for key in ["a", "b"] {
+        store.put(key, 20_u64.to_le_bytes()).expect("space");
+    }
+    let added = std::sync::atomic::AtomicU64::new(0);
+    let taken = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..8_usize {
+            let (store, added, taken) = (&store, &added, &taken);
+            scope.spawn(move || {
+                for round in 0..15 {
+                    let tx = store.begin().expect("open");
+                    let n = number(tx.get("n").expect("open"));
+                    tx.put("n", (n + 1).to_le_bytes()).expect("in memory");
+                    let committed = tx.commit().is_ok();
+                    added.fetch_add(committed.into(), std::sync::atomic::Ordering::SeqCst);
+
+                    // As long as the two together have something, one of them gives: the other is only read.
+                    let tx = store.begin_with(Isolation::Serializable).expect("open");
+                    let (own, other) = [("a", "b"), ("b", "a")][(thread + round) % 2];
+                    let there = number(tx.get(own).expect("open"));
+                    if there + number(tx.get(other).expect("open")) < 20 || there == 0 {
+                        continue;
+                    }
+                    tx.put(own, (there - 1).to_le_bytes()).expect("in memory");
+                    let committed = tx.commit().is_ok();
+                    taken.fetch_add(committed.into(), std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    let (added, taken) = (added.into_inner(), taken.into_inner());
+    assert_eq!(number(store.get("n").expect("whole")), added);
+    let left = ["a", "b"].map(|key| number(store.get(key).expect("whole")));
+    assert_eq!(left[0] + left[1], 40 - taken);
+    assert!(
+        left[0] + left[1] >= 19,
+        "{left:?}: somebody took what was not there"
+    );
+    assert!(added > 0 && taken > 0);
+    assert_clean(&store);
+}
+
+#[test]
 fn f9_reads_repeat_and_scans_show_one_moment() {
     every_mode(|store| {
         for number in 0..40_u8 {
