@@ -213,7 +213,6 @@ fn a_tree_is_dropped_in_several_transactions_and_is_a_tree_in_between() {
         world.edit.stage(&mut tx).expect("staged");
         tx.commit_between(|_| world.edit.lock(&world.versions))
             .expect("committed");
-        world.edit.unlock(&world.versions);
         world.edit.clear();
         if done {
             break;

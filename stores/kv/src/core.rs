@@ -228,10 +228,10 @@ impl<M: Media> Core<M> {
             return Err(error.into());
         }
         let outcome = tx.commit_between(|_timestamp| {
-            edit.lock(&self.versions);
+            let locked = edit.lock(&self.versions);
             publish();
+            locked
         });
-        edit.unlock(&self.versions);
         edit.clear();
         Ok(outcome?.timestamp)
     }
