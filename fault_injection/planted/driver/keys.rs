@@ -223,7 +223,7 @@ pub fn beside(probe: &mut Probe) {
     }
     let (done, until) = (
         AtomicBool::new(false),
-        Instant::now() + Duration::from_millis(700),
+        Instant::now() + Duration::from_secs(2),
     );
     let found = thread::scope(|scope| {
         let (store, done) = (&store, &done);
