@@ -65,6 +65,17 @@ mod hwcap {
     }
 }
 
+#[inline(always)]
+pub fn prefetch(first: *const u8, lines: usize) {
+    for line in 0..lines {
+        let at = first.wrapping_add(line * FLUSH_LINE);
+        // SAFETY: a prefetch reads nothing and cannot fault, whatever the address.
+        unsafe {
+            asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, preserves_flags, readonly))
+        };
+    }
+}
+
 /// Safety: as [`crate::flush_lines`].
 #[inline(always)]
 pub unsafe fn flush_lines(kind: FlushKind, first: *const u8, lines: usize) {

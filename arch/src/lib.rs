@@ -75,6 +75,13 @@ pub unsafe fn flush_lines(kind: FlushKind, first: *const u8, lines: usize) {
     unsafe { rung::flush_lines(kind, first, lines) }
 }
 
+/// Asks for `lines` lines of 64 bytes from `first` on to come into the cache, side by side. A hint: any address will do, and
+/// nothing is read.
+#[inline(always)]
+pub fn prefetch(first: *const u8, lines: usize) {
+    rung::prefetch(first, lines);
+}
+
 /// Waits until this thread's earlier flushes and non-temporal stores have been written back.
 ///
 /// It also orders all earlier stores before all later ones. [`FlushKind::Portable`] has only that half.

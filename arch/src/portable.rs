@@ -17,6 +17,10 @@ pub fn probe() -> FlushKind {
     FlushKind::Portable
 }
 
+/// There is no such hint here.
+#[inline(always)]
+pub fn prefetch(_: *const u8, _: usize) {}
+
 /// Safety: none needed; unsafe as on the other rungs.
 #[inline(always)]
 pub unsafe fn flush_lines(_: FlushKind, _: *const u8, _: usize) {}

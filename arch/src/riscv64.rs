@@ -78,6 +78,10 @@ mod hwprobe {
     }
 }
 
+/// There is no such hint here.
+#[inline(always)]
+pub fn prefetch(_: *const u8, _: usize) {}
+
 /// Safety: as [`crate::flush_lines`].
 #[inline(always)]
 pub unsafe fn flush_lines(kind: FlushKind, first: *const u8, lines: usize) {

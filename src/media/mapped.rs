@@ -83,6 +83,13 @@ impl Mapped {
         self.len.store(len.get(), Ordering::Release);
     }
 
+    /// Asks for the lines of `len` bytes from `at` on to come into the cache together. A hint: nothing is read.
+    #[inline(always)]
+    pub fn prefetch(&self, at: ByteOffset, len: u64) {
+        let first = self.base.wrapping_add(at.get() as usize);
+        arch::prefetch(first, len.div_ceil(FLUSH_LINE) as usize);
+    }
+
     #[inline(always)]
     #[track_caller]
     fn pointer(&self, at: ByteOffset, len: u64) -> *mut u8 {
@@ -134,6 +141,11 @@ fn misaligned(at: ByteOffset, size: u64) -> ! {
 
 impl Media for Mapped {
     type SyncError = Infallible;
+
+    #[inline]
+    fn loads_from(&self) -> Option<&Mapped> {
+        Some(self)
+    }
 
     #[inline]
     fn len(&self) -> ByteLen {

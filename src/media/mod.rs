@@ -111,6 +111,12 @@ pub trait Media {
     /// Stores `byte` to every byte of `range` with ordinary stores.
     fn fill(&self, range: ByteRange, byte: u8);
 
+    /// The mapping that loads and reads go to, where they do nothing else: who reads many words asks once, and is spared the
+    /// way through the wrappers.
+    fn loads_from(&self) -> Option<&Mapped> {
+        None
+    }
+
     /// Where the bytes of `range` lie in this process's memory, as long as the medium lives and keeps its length; `None`
     /// where they do not lie there as they are.
     fn address(&self, range: ByteRange) -> Option<*const u8> {

@@ -107,6 +107,11 @@ impl Drop for Ram {
 impl Media for Ram {
     type SyncError = Infallible;
 
+    #[inline]
+    fn loads_from(&self) -> Option<&Mapped> {
+        Some(&self.mapped)
+    }
+
     forward_accesses!(|this| this.mapped);
     forward! {
         |this| this.mapped;

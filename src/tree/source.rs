@@ -1,9 +1,9 @@
 //! Where the bytes of a tree are read from: the medium, or what a writer is about to make of it.
 
 use crate::layout::Corrupt;
-use crate::media::Media;
+use crate::media::{Mapped, Media};
 use crate::pool::Pool;
-use crate::units::{ByteOffset, FLUSH_LINE};
+use crate::units::ByteOffset;
 
 /// Places are below this.
 const PLACE_MASK: u64 = (1 << 48) - 1;
@@ -30,6 +30,11 @@ pub(super) trait Source {
 #[derive(Debug)]
 pub(super) struct Medium<'p, M> {
     pool: &'p Pool<M>,
+    /// Where loads go, if they need nothing but a mapping.
+    mapped: Option<&'p Mapped>,
+    heap_at: u64,
+    /// Bytes of the pool when the reading began; it may have grown since.
+    len: u64,
 }
 
 impl<M> Clone for Medium<'_, M> {
@@ -41,16 +46,28 @@ impl<M> Clone for Medium<'_, M> {
 impl<M> Copy for Medium<'_, M> {}
 
 impl<'p, M: Media> Medium<'p, M> {
+    #[inline]
     pub fn new(pool: &'p Pool<M>) -> Self {
-        Medium { pool }
+        let geometry = pool.geometry();
+        Medium {
+            pool,
+            mapped: pool.media().loads_from(),
+            heap_at: geometry.heap_at().get(),
+            len: geometry.len(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn len_by_now(&self) -> u64 {
+        self.pool.geometry().len()
     }
 
     #[inline(always)]
     fn check(&self, place: u64, at: usize, len: usize) -> Result<ByteOffset, Corrupt> {
-        let geometry = self.pool.geometry();
         // Places have 48 bits, and both lengths are those of objects: no sum overflows.
         let end = (place & PLACE_MASK) + (at + len) as u64;
-        if place >= geometry.heap_at().get() && end <= geometry.len() {
+        if place >= self.heap_at && (end <= self.len || end <= self.len_by_now()) {
             Ok(ByteOffset::new(place + at as u64))
         } else {
             Err(outside(place))
@@ -70,7 +87,10 @@ impl<M: Media> Source for Medium<'_, M> {
     #[inline(always)]
     fn read(&self, place: u64, at: usize, into: &mut [u8]) -> Result<(), Corrupt> {
         let at = self.check(place, at, into.len())?;
-        self.pool.media().read(at, into);
+        match self.mapped {
+            Some(mapped) => mapped.read(at, into),
+            None => self.pool.media().read(at, into),
+        }
         Ok(())
     }
 
@@ -84,21 +104,26 @@ impl<M: Media> Source for Medium<'_, M> {
 
     #[inline(always)]
     fn word(&self, place: u64, at: usize) -> u64 {
-        self.pool.media().load64(ByteOffset::new(place + at as u64))
+        let at = ByteOffset::new(place + at as u64);
+        match self.mapped {
+            Some(mapped) => mapped.load64(at),
+            None => self.pool.media().load64(at),
+        }
     }
 
     #[inline(always)]
     fn fetch(&self, place: u64, len: usize) {
-        let mut at = 0;
-        while at < len {
-            self.word(place, at);
-            at += FLUSH_LINE as usize;
+        if let Some(mapped) = self.mapped {
+            mapped.prefetch(ByteOffset::new(place), len as u64);
         }
     }
 
     #[inline(always)]
     fn reach(&self, place: u64, most: usize) -> usize {
-        let len = self.pool.geometry().len();
+        let len = match self.len.saturating_sub(place) < most as u64 {
+            true => self.len_by_now(),
+            false => self.len,
+        };
         len.saturating_sub(place).min(most as u64) as usize
     }
 }

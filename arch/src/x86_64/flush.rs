@@ -3,7 +3,7 @@
 //! CLWB and CLFLUSHOPT are ordered only by the fence; CLFLUSH is ordered by itself, and SFENCE still ends the batch.
 
 use core::arch::asm;
-use core::arch::x86_64::{_mm_clflush, _mm_sfence};
+use core::arch::x86_64::{_MM_HINT_T0, _mm_clflush, _mm_prefetch, _mm_sfence};
 use core::sync::atomic::{Ordering, fence as atomic_fence};
 
 use super::cpu::Features;
@@ -22,6 +22,14 @@ pub fn probe() -> FlushKind {
         FlushKind::Clflush
     } else {
         FlushKind::Portable
+    }
+}
+
+#[inline(always)]
+pub fn prefetch(first: *const u8, lines: usize) {
+    for line in 0..lines {
+        // SAFETY: a prefetch reads nothing and cannot fault, whatever the address; SSE is part of the rung's target.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(line * FLUSH_LINE).cast()) };
     }
 }
 

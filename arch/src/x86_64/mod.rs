@@ -16,5 +16,5 @@ mod stream;
 
 pub use copy::{copy_in, copy_out, fill};
 pub use crc::crc32c_state;
-pub use flush::{FAMILY, fence, flush_lines, probe};
+pub use flush::{FAMILY, fence, flush_lines, prefetch, probe};
 pub use stream::copy_nt;

@@ -231,6 +231,11 @@ impl Media for FileMedia {
 
     forward_accesses!(|this| this.mapped());
 
+    #[inline]
+    fn loads_from(&self) -> Option<&Mapped> {
+        Some(self.mapped())
+    }
+
     /// True for a file that this value made and nobody had before.
     fn reads_zero_when_fresh(&self) -> bool {
         self.fresh

@@ -65,6 +65,11 @@ impl Media for PrivateMedia {
     /// `EIO` where a page of the file could not be read and zeros stand in for it; nothing else.
     type SyncError = Errno;
 
+    #[inline]
+    fn loads_from(&self) -> Option<&Mapped> {
+        Some(self.mapped())
+    }
+
     forward_accesses!(|this| this.mapped());
     forward! {
         |this| this.mapped();

@@ -2,7 +2,7 @@
 
 use super::Preserved;
 use crate::media::forward::forward;
-use crate::media::{Checksum, Durability, Media, SpaceError};
+use crate::media::{Checksum, Durability, Mapped, Media, SpaceError};
 use crate::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
 /// Stores of words, each of which saves first.
@@ -19,6 +19,11 @@ macro_rules! saving {
 
 impl<M: Media> Media for Preserved<M> {
     type SyncError = M::SyncError;
+
+    #[inline]
+    fn loads_from(&self) -> Option<&Mapped> {
+        self.inner.loads_from()
+    }
 
     forward! {
         |this| this.inner;

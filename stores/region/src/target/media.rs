@@ -2,7 +2,7 @@
 
 use everline::media::file::{FileMedia, LocalFile, PrivateMedia};
 use everline::media::io::IoMedia;
-use everline::media::{Checksum, Durability, Errno, Media, Ram, SpaceError};
+use everline::media::{Checksum, Durability, Errno, Mapped, Media, Ram, SpaceError};
 use everline::units::{ByteLen, ByteOffset, ByteRange, LineRange};
 
 /// What a target stores to. A call costs one branch more than a call of the medium inside.
@@ -72,6 +72,11 @@ impl Media for TargetMedia {
         set_len(len: ByteLen) -> Result<(), SpaceError>;
         intact() -> bool;
         reaffirm(range: ByteRange);
+    }
+
+    #[inline]
+    fn loads_from(&self) -> Option<&Mapped> {
+        on!(self, media => media.loads_from())
     }
 
     #[inline]
