@@ -42,7 +42,8 @@ use written::Written;
 ///
 /// Every change is followed by [`TreeEdit::stage`] before the commit, which answers [`TreeEdit::lock`] in
 /// [`Tx::commit_between`](crate::tx::Tx::commit_between), and the commit by [`TreeEdit::clear`]. After an error the transaction is to be dropped and the edit cleared. Between two calls of
-/// `clear` an edit serves one transaction. As long as a pool is open, a tree is changed through one edit only, which knows
+/// `clear` an edit serves one transaction. One that it serves again after a `clear` reads what it staged before, but only
+/// what changes after the `clear` is locked: that is for trees that nobody reads yet. As long as a pool is open, a tree is changed through one edit only, which knows
 /// its inner nodes from one transaction to the next.
 #[derive(Debug, Default)]
 pub struct TreeEdit {
@@ -55,6 +56,10 @@ pub struct TreeEdit {
     nodes: Places,
     written: Written,
     roots: Vec<Root>,
+    /// The transaction that was served last.
+    served: Option<(u32, u64)>,
+    /// It is served for another time, and may have staged bytes of any tree.
+    again: bool,
     path: Vec<Step>,
     /// The transaction is durable.
     committed: Cell<bool>,
@@ -199,7 +204,10 @@ impl TreeEdit {
         let root = match self.roots.iter().position(|root| root.place == place) {
             Some(root) => root,
             None => {
-                self.roots.push(Root::load(tx, tree)?);
+                if self.roots.is_empty() {
+                    self.again = self.served.replace(tx.id()) == Some(tx.id());
+                }
+                self.roots.push(Root::load(tx, tree, self.again)?);
                 self.roots.len() - 1
             }
         };

@@ -24,7 +24,8 @@ pub(super) struct Root {
 }
 
 impl Root {
-    pub(super) fn load<M: Media>(tx: &Tx<'_, M>, tree: &Tree) -> Outcome<Self, M> {
+    /// The root as the transaction sees it; `again` where it may have staged bytes of the tree that are not the root's.
+    pub(super) fn load<M: Media>(tx: &Tx<'_, M>, tree: &Tree, again: bool) -> Outcome<Self, M> {
         let place = tree.place.get();
         let medium = Medium::new(tx.manager().pool());
         let mut home = [0; size_of::<TreeRoot>()];
@@ -46,7 +47,7 @@ impl Root {
                 reshaped: false,
                 counted: false,
                 dropped: false,
-                overlaid: bytes != home || tree.created_in == Some(tx.id()),
+                overlaid: again || bytes != home || tree.created_in == Some(tx.id()),
             }),
         }
     }
