@@ -282,13 +282,16 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let number = match self.edit.nodes.get(place) {
             Some(number) => {
                 let draft = &self.edit.drafts[number];
-                if draft.serves {
-                    return Ok(number);
-                }
-                let (reading, shape) = (self.reading(), self.tree.shape(level));
-                reading.window(place, shape.bytes())?;
-                let node = draft.node();
+                let (node, shape) = (draft.node(), self.tree.shape(level));
                 let same = node.shape == shape && node.level() == level;
+                if draft.serves {
+                    return match same {
+                        true => Ok(number),
+                        false => Err(node.fault("two ways in a tree lead to one node")),
+                    };
+                }
+                let reading = self.reading();
+                reading.window(place, shape.bytes())?;
                 if same && node.stamp() == reading.word(place, 0) {
                     return Ok(number);
                 }
