@@ -137,7 +137,8 @@ impl TreeEdit {
     }
 
     /// Frees a tree, in this transaction some `keys_max` keys of it; answers whether nothing is left. Until then it is a
-    /// tree with fewer keys, its last ones gone. As [`TreeEdit::put`].
+    /// tree with fewer keys, its last ones gone; afterwards the edit refuses it with [`TreeError::Dropped`]. As
+    /// [`TreeEdit::put`].
     pub fn drop_tree<M: Media>(
         &mut self,
         tx: &mut Tx<'_, M>,
@@ -211,6 +212,9 @@ impl TreeEdit {
                 self.roots.len() - 1
             }
         };
+        if self.roots[root].dropped {
+            return Err(TreeError::Dropped { place: tree.place });
+        }
         Ok(Work {
             tx,
             edit: self,
