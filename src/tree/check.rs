@@ -60,6 +60,7 @@ pub(super) fn check<M: Media>(
         tree.place,
         "the checksum of a tree's number of keys does not match",
     ))?;
+    let smallest = tree.leaf_shape().bytes().min(tree.inner_shape().bytes());
     let mut walk = Walk {
         medium,
         tree,
@@ -69,7 +70,7 @@ pub(super) fn check<M: Media>(
             ..TreeCheck::default()
         },
         below: Vec::new(),
-        nodes_left: manager.pool().geometry().len() / tree.leaf_shape().bytes() as u64,
+        nodes_left: manager.pool().geometry().len() / smallest as u64,
     };
     walk.below.push(Below {
         place: root.root.get(),
