@@ -257,7 +257,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let count = change(root.root.count.get());
         let count = count.ok_or(Corrupt::new(ByteOffset::new(root.place), what))?;
         root.root.count = count.into();
-        root.counted = true;
+        (root.counted, root.count_marked) = (true, true);
         Ok(())
     }
 

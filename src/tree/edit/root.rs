@@ -18,6 +18,8 @@ pub(super) struct Root {
     pub(super) marked: bool,
     pub(super) reshaped: bool,
     pub(super) counted: bool,
+    /// The number of keys changes in this transaction, staged or not: who counts is told.
+    pub(super) count_marked: bool,
     pub(super) dropped: bool,
     /// The transaction staged bytes of the tree before this edit: only it knows them.
     pub(super) overlaid: bool,
@@ -46,6 +48,7 @@ impl Root {
                 marked: false,
                 reshaped: false,
                 counted: false,
+                count_marked: false,
                 dropped: false,
                 overlaid: again || bytes != home || tree.created_in == Some(tx.id()),
             }),
