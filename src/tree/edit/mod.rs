@@ -181,7 +181,9 @@ impl TreeEdit {
             self.spare.push(number);
         }
         let kept = self.drafts.len() - self.spare.len();
-        if kept > KEPT_DRAFTS_MAX || self.nodes.is_crowded() {
+        // What only a transaction that is gone had staged was never on the medium, and may have been read.
+        let untrue = !committed && self.roots.iter().any(|root| root.overlaid);
+        if untrue || kept > KEPT_DRAFTS_MAX || self.nodes.is_crowded() {
             self.nodes.clear();
             self.spare.clear();
             self.spare.extend(0..self.drafts.len());
