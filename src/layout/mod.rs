@@ -52,8 +52,9 @@ pub use superblock::{
 };
 
 pub use tree::{
-    InnerSlot, LeafSlot, TREE_INNER_SLOTS_MAX, TREE_LEAF_SLOTS_MAX, TREE_PREFIX_BYTES,
-    TREE_RECORD_BIG, TreeBig, TreeNode, TreeRecord, TreeRoot, TreeSeparator, TreeShape, tree_head,
+    InnerSlot, LeafSlot, TREE_INLINE_BYTES_MAX, TREE_INNER_SLOTS_MAX, TREE_LEAF_SLOTS_MAX,
+    TREE_PREFIX_BYTES, TREE_RECORD_BIG, TreeBig, TreeNode, TreeRecord, TreeRoot, TreeSeparator,
+    TreeShape, tree_head,
 };
 
 /// Pages of this size separate what a page-granular medium must not tear together.

@@ -26,6 +26,9 @@ pub const TREE_LEAF_SLOTS_MAX: u8 = 60;
 /// Slots of the largest inner node.
 pub const TREE_INNER_SLOTS_MAX: u8 = 96;
 
+/// The longest value that can lie in its record.
+pub const TREE_INLINE_BYTES_MAX: u32 = 1 << 16;
+
 /// Set in [`TreeRecord::flags`]: the value lies in a block of its own.
 pub const TREE_RECORD_BIG: u16 = 1;
 
@@ -157,7 +160,9 @@ impl TreeRoot {
             return Some("a tree's nodes have impossible sizes");
         }
         let zeros = self.zero == 0 && self.zero2.get() == 0 && self.zero3 == [0; 20];
-        if self.height == 0 || !zeros {
+        let impossible =
+            self.root.get() > PLACE_MASK || self.inline_bytes.get() > TREE_INLINE_BYTES_MAX;
+        if self.height == 0 || !zeros || impossible {
             return Some("the fields of a tree's root do not agree");
         }
         None

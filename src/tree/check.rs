@@ -60,6 +60,7 @@ pub(super) fn check<M: Media>(
         tree.place,
         "the checksum of a tree's number of keys does not match",
     ))?;
+    let smallest = tree.leaf_shape().bytes().min(tree.inner_shape().bytes());
     let mut walk = Walk {
         medium,
         tree,
@@ -69,7 +70,7 @@ pub(super) fn check<M: Media>(
             ..TreeCheck::default()
         },
         below: Vec::new(),
-        nodes_left: manager.pool().geometry().len() / tree.leaf_shape().bytes() as u64,
+        nodes_left: manager.pool().geometry().len() / smallest as u64,
     };
     walk.below.push(Below {
         place: root.root.get(),
@@ -113,6 +114,13 @@ impl<M: Media> Walk<'_, M> {
         .believed(level)?;
         node.verify_own_heads()?;
         verify_form(&node)?;
+        let is_root = level + 1 == self.seen.height;
+        if level == 0 && node.count() == 0 && !is_root {
+            return Err(node.fault("a leaf below the root of a tree is empty"));
+        }
+        if level > 0 && node.count() == 1 && is_root {
+            return Err(node.fault("the root node of a tree has one child only"));
+        }
         (self.visit)(object(place, shape.bytes()));
         if level == 0 {
             self.leaf(&node, &below)
@@ -132,6 +140,9 @@ impl<M: Media> Walk<'_, M> {
             let key = &record[start..end];
             verify_order(node, key, slot.head, last.as_deref(), below)?;
             (self.visit)(object(slot.record, head.total()));
+            if head.big != (head.value_len > self.tree.options.inline_bytes as usize) {
+                return Err(node.fault("a value of a tree does not lie where its length says"));
+            }
             if head.big {
                 self.big(&record::big_of(&head, &record[end..]))?;
             }
@@ -197,7 +208,8 @@ fn verify_form(node: &Node<'_>) -> Result<(), Corrupt> {
         named |= 1u128.checked_shl(u32::from(*slot)).unwrap_or(0);
     }
     let behind = &node.bytes[12 + node.skip()..node.shape.order().start];
-    let zeros = node.bytes[7] == 0 && behind.iter().all(|byte| *byte == 0);
+    let padding = &node.bytes[node.shape.order().end..node.shape.head_at(0)];
+    let zeros = node.bytes[7] == 0 && behind.iter().chain(padding).all(|byte| *byte == 0);
     if named == (1 << node.shape.slots()) - 1 && zeros {
         Ok(())
     } else {

@@ -4,6 +4,7 @@ use super::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::alloc::{AllocError, FreeError};
 use crate::layout::Corrupt;
 use crate::tx::TxError;
+use crate::units::ByteOffset;
 
 /// Why an operation on a tree was refused. After an error of a [`TreeEdit`](super::TreeEdit) its transaction is to be
 /// dropped and the edit cleared; nothing was changed then.
@@ -26,6 +27,12 @@ pub enum TreeError<E: core::error::Error + 'static> {
     Options {
         /// What cannot be.
         what: &'static str,
+    },
+    /// The transaction has dropped the tree.
+    #[error("the tree at {place} was dropped in this transaction: create another one")]
+    Dropped {
+        /// Where its root lay.
+        place: ByteOffset,
     },
     /// The medium lies.
     #[error(transparent)]

@@ -58,13 +58,12 @@ pub const KEY_BYTES_MAX: usize = 4096;
 /// Bytes of the longest value.
 pub const VALUE_BYTES_MAX: usize = 1 << 30;
 
-/// The longest value that can lie in its record.
-const INLINE_BYTES_MAX: usize = 1 << 16;
-
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::alloc::Request;
-use crate::layout::{Corrupt, TREE_INNER_SLOTS_MAX, TREE_LEAF_SLOTS_MAX, TreeRoot, TreeShape};
+use crate::layout::{
+    Corrupt, TREE_INLINE_BYTES_MAX, TREE_INNER_SLOTS_MAX, TREE_LEAF_SLOTS_MAX, TreeRoot, TreeShape,
+};
 use crate::media::Media;
 use crate::tx::{Manager, Tx};
 use crate::units::{ByteOffset, ByteRange};
@@ -243,7 +242,7 @@ impl TreeOptions {
         if !(3..=TREE_INNER_SLOTS_MAX).contains(&self.inner_slots) {
             return Some("an inner node has 3 to 96 slots");
         }
-        if self.inline_bytes as usize > INLINE_BYTES_MAX {
+        if self.inline_bytes > TREE_INLINE_BYTES_MAX {
             return Some("at most 65,536 bytes of a value lie in its record");
         }
         None

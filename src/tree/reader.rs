@@ -97,17 +97,17 @@ impl<'p, M: Media> TreeReader<'p, M> {
     /// The number of keys. Errors: [`TreeError::Corrupt`].
     pub fn count(&self) -> Outcome<u64, M> {
         let place = self.tree.place.get();
-        // Who commits stores the count and its checksum one after the other, and goes on at once.
-        for turn in 0..COUNT_TRIES {
+        loop {
+            // Who commits stores the count and its checksum one after the other: it has a version of its own (Y7).
+            let seen = self.versions.see(count_place(place));
             let mut root = TreeRoot::new_zeroed();
             self.medium.read(place, 0, root.as_mut_bytes())?;
-            if let Some(count) = root.keys(place) {
-                return Ok(count);
+            let count = root.keys(place);
+            if self.versions.holds(seen) {
+                let what = "the checksum of a tree's number of keys does not match";
+                return Ok(count.ok_or(Corrupt::new(self.tree.place, what))?);
             }
-            crate::sync::relax(turn);
         }
-        let what = "the checksum of a tree's number of keys does not match";
-        Err(Corrupt::new(self.tree.place, what).into())
     }
 
     #[inline(always)]
@@ -241,5 +241,8 @@ impl<'p, M: Media> TreeReader<'p, M> {
     }
 }
 
-/// How often a count is read whose checksum does not match.
-const COUNT_TRIES: u32 = 1 << 12;
+/// The place by which the number of keys of the tree whose root lies at `root` has its version: readers of keys, who look
+/// at the root's, do not wait for those who only count.
+pub(super) fn count_place(root: u64) -> u64 {
+    root + TreeRoot::COUNT_AT as u64
+}

@@ -7,8 +7,10 @@ use everline_arch::crc32c;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use super::source::Source;
-use super::{BigValue, Found, INLINE_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::layout::{Corrupt, TREE_RECORD_BIG, TreeBig, TreeRecord, TreeSeparator};
+use super::{BigValue, Found, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::layout::{
+    Corrupt, TREE_INLINE_BYTES_MAX, TREE_RECORD_BIG, TreeBig, TreeRecord, TreeSeparator,
+};
 use crate::units::ByteOffset;
 
 /// Bytes before a record's key.
@@ -60,14 +62,14 @@ impl Head {
             value_len: head.value_len.get() as usize,
             big: head.flags.get() & TREE_RECORD_BIG != 0,
         };
-        let most = if this.big {
-            VALUE_BYTES_MAX
-        } else {
-            INLINE_BYTES_MAX
+        // An empty value never needs a block of its own.
+        let lens = match this.big {
+            true => 1..=VALUE_BYTES_MAX,
+            false => 0..=TREE_INLINE_BYTES_MAX as usize,
         };
         let possible = head.flags.get() & !TREE_RECORD_BIG == 0
             && this.key_len <= KEY_BYTES_MAX
-            && this.value_len <= most;
+            && lens.contains(&this.value_len);
         if possible {
             Ok(this)
         } else {

@@ -5,9 +5,6 @@ use crate::media::{Mapped, Media};
 use crate::pool::Pool;
 use crate::units::ByteOffset;
 
-/// Places are below this.
-const PLACE_MASK: u64 = (1 << 48) - 1;
-
 /// Bytes by their place in the pool. A place may be anything: it is checked.
 pub(super) trait Source {
     /// Fills `into` with the bytes of the object at `place` from `at` on.
@@ -65,8 +62,8 @@ impl<'p, M: Media> Medium<'p, M> {
 
     #[inline(always)]
     fn check(&self, place: u64, at: usize, len: usize) -> Result<ByteOffset, Corrupt> {
-        // Places have 48 bits, and both lengths are those of objects: no sum overflows.
-        let end = (place & PLACE_MASK) + (at + len) as u64;
+        // Both lengths are those of objects, so their sum does not overflow; a forged place may be any number.
+        let end = place.saturating_add((at + len) as u64);
         if place >= self.heap_at && (end <= self.len || end <= self.len_by_now()) {
             Ok(ByteOffset::new(place + at as u64))
         } else {

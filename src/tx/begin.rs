@@ -108,7 +108,8 @@ impl<M: Media> Manager<M> {
 }
 
 impl<'e, M: Media> Tx<'e, M> {
-    /// The transaction's number: unique in its lane within one open of the pool.
+    /// The transaction's number: unique in its lane within one open of the pool among those that logged something. One
+    /// that ends without a log record may leave its number to the next.
     pub fn id(&self) -> (u32, u64) {
         (self.lane.cursor.lane, self.lane.cursor.transaction)
     }

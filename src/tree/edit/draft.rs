@@ -301,6 +301,10 @@ impl Draft {
     fn stage_head<M: Media>(&self, tx: &mut Tx<'_, M>) -> Result<(), TxError<M::SyncError>> {
         let start = self.shape.order().start;
         let order = start + self.changed.order.start..start + self.changed.order.end;
+        if self.changed.all {
+            // A fresh block holds anything: the zeros behind the order are stored with it.
+            return self.write(tx, 0..self.shape.head_at(0));
+        }
         if self.changed.prefix {
             let end = if order.is_empty() { start } else { order.end };
             return self.write(tx, 0..end);

@@ -1,6 +1,7 @@
 //! Marks on the versions of what a commit is about to store.
 
 use super::super::Versions;
+use super::super::reader::count_place;
 use super::TreeEdit;
 
 /// Readers of what an edit changes wait until this is dropped.
@@ -29,8 +30,13 @@ impl TreeEdit {
         for draft in drafts.filter(|draft| draft.marked) {
             see(draft.place);
         }
-        for root in self.roots.iter().filter(|root| root.marked) {
-            see(root.place);
+        for root in &self.roots {
+            if root.marked {
+                see(root.place);
+            }
+            if root.count_marked {
+                see(count_place(root.place));
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ use written::Written;
 ///
 /// Every change is followed by [`TreeEdit::stage`] before the commit, which answers [`TreeEdit::lock`] in
 /// [`Tx::commit_between`](crate::tx::Tx::commit_between), and the commit by [`TreeEdit::clear`]. After an error the transaction is to be dropped and the edit cleared. Between two calls of
-/// `clear` an edit serves one transaction. As long as a pool is open, a tree is changed through one edit only, which knows
+/// `clear` an edit serves one transaction. One that it serves again after a `clear` reads what it staged before, but only
+/// what changes after the `clear` is locked: that is for trees that nobody reads yet. As long as a pool is open, a tree is changed through one edit only, which knows
 /// its inner nodes from one transaction to the next.
 #[derive(Debug, Default)]
 pub struct TreeEdit {
@@ -55,6 +56,10 @@ pub struct TreeEdit {
     nodes: Places,
     written: Written,
     roots: Vec<Root>,
+    /// The transaction that was served last.
+    served: Option<(u32, u64)>,
+    /// It is served for another time, and may have staged bytes of any tree.
+    again: bool,
     path: Vec<Step>,
     /// The transaction is durable.
     committed: Cell<bool>,
@@ -132,7 +137,8 @@ impl TreeEdit {
     }
 
     /// Frees a tree, in this transaction some `keys_max` keys of it; answers whether nothing is left. Until then it is a
-    /// tree with fewer keys, its last ones gone. As [`TreeEdit::put`].
+    /// tree with fewer keys, its last ones gone; afterwards the edit refuses it with [`TreeError::Dropped`]. As
+    /// [`TreeEdit::put`].
     pub fn drop_tree<M: Media>(
         &mut self,
         tx: &mut Tx<'_, M>,
@@ -175,7 +181,9 @@ impl TreeEdit {
             self.spare.push(number);
         }
         let kept = self.drafts.len() - self.spare.len();
-        if kept > KEPT_DRAFTS_MAX || self.nodes.is_crowded() {
+        // What only a transaction that is gone had staged was never on the medium, and may have been read.
+        let untrue = !committed && self.roots.iter().any(|root| root.overlaid);
+        if untrue || kept > KEPT_DRAFTS_MAX || self.nodes.is_crowded() {
             self.nodes.clear();
             self.spare.clear();
             self.spare.extend(0..self.drafts.len());
@@ -199,10 +207,16 @@ impl TreeEdit {
         let root = match self.roots.iter().position(|root| root.place == place) {
             Some(root) => root,
             None => {
-                self.roots.push(Root::load(tx, tree)?);
+                if self.roots.is_empty() {
+                    self.again = self.served.replace(tx.id()) == Some(tx.id());
+                }
+                self.roots.push(Root::load(tx, tree, self.again)?);
                 self.roots.len() - 1
             }
         };
+        if self.roots[root].dropped {
+            return Err(TreeError::Dropped { place: tree.place });
+        }
         Ok(Work {
             tx,
             edit: self,
@@ -245,7 +259,7 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let count = change(root.root.count.get());
         let count = count.ok_or(Corrupt::new(ByteOffset::new(root.place), what))?;
         root.root.count = count.into();
-        root.counted = true;
+        (root.counted, root.count_marked) = (true, true);
         Ok(())
     }
 
@@ -274,13 +288,16 @@ impl<'e, M: Media> Work<'_, 'e, M> {
         let number = match self.edit.nodes.get(place) {
             Some(number) => {
                 let draft = &self.edit.drafts[number];
-                if draft.serves {
-                    return Ok(number);
-                }
-                let (reading, shape) = (self.reading(), self.tree.shape(level));
-                reading.window(place, shape.bytes())?;
-                let node = draft.node();
+                let (node, shape) = (draft.node(), self.tree.shape(level));
                 let same = node.shape == shape && node.level() == level;
+                if draft.serves {
+                    return match same {
+                        true => Ok(number),
+                        false => Err(node.fault("two ways in a tree lead to one node")),
+                    };
+                }
+                let reading = self.reading();
+                reading.window(place, shape.bytes())?;
                 if same && node.stamp() == reading.word(place, 0) {
                     return Ok(number);
                 }

@@ -18,13 +18,16 @@ pub(super) struct Root {
     pub(super) marked: bool,
     pub(super) reshaped: bool,
     pub(super) counted: bool,
+    /// The number of keys changes in this transaction, staged or not: who counts is told.
+    pub(super) count_marked: bool,
     pub(super) dropped: bool,
     /// The transaction staged bytes of the tree before this edit: only it knows them.
     pub(super) overlaid: bool,
 }
 
 impl Root {
-    pub(super) fn load<M: Media>(tx: &Tx<'_, M>, tree: &Tree) -> Outcome<Self, M> {
+    /// The root as the transaction sees it; `again` where it may have staged bytes of the tree that are not the root's.
+    pub(super) fn load<M: Media>(tx: &Tx<'_, M>, tree: &Tree, again: bool) -> Outcome<Self, M> {
         let place = tree.place.get();
         let medium = Medium::new(tx.manager().pool());
         let mut home = [0; size_of::<TreeRoot>()];
@@ -45,8 +48,9 @@ impl Root {
                 marked: false,
                 reshaped: false,
                 counted: false,
+                count_marked: false,
                 dropped: false,
-                overlaid: bytes != home || tree.created_in == Some(tx.id()),
+                overlaid: again || bytes != home || tree.created_in == Some(tx.id()),
             }),
         }
     }
