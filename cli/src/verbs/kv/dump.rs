@@ -15,11 +15,12 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use everline_kv::Direction;
+use everline::media::Errno;
+use everline_kv::{Direction, KvError};
 use serde_json::json;
 
 use super::line;
-use super::place::Place;
+use super::place::{Opened, Place};
 use super::scan::Keys;
 use crate::args::Global;
 use crate::exit::Failure;
@@ -61,31 +62,8 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let from = last.map_or(Bound::Unbounded, |(key, _)| Bound::Excluded(key));
     let keys = Keys::Between(from, Bound::Unbounded);
     let (path, dumped) = place.look(global, |opened| {
-        let bar = bar("dumping", opened.store.space(&place.space)?.count()?);
-        let mut out = match goal.as_ref().map(Goal::open).transpose() {
-            Ok(file) => Out::of(file),
-            Err(error) => return Ok((opened.path(), Err(error))),
-        };
-        let mut written = Ok(0_u64);
-        let visited = keys.visit(opened, &place.space, Direction::Forward, |key, value| {
-            bar.inc(1);
-            let text = line::written(key, value, place.hex);
-            written = match (&written, writeln!(out, "{text}")) {
-                (Ok(count), Ok(())) => Ok(count + 1),
-                (_, Err(error)) => Err(error),
-                (Err(_), Ok(())) => return false,
-            };
-            written.is_ok()
-        });
-        bar.finish_and_clear();
-        // What stands in front of damage is kept: a dump that is resumed meets it again.
-        let flushed = out.flush();
-        visited.map(|()| {
-            (
-                opened.path(),
-                written.and_then(|count| flushed.map(|()| (count, out))),
-            )
-        })
+        let written = write(opened, place, &keys, goal.as_ref())?;
+        Ok((opened.path(), written))
     })?;
     let ended = dumped.and_then(|(count, out)| {
         out.end()?;
@@ -107,6 +85,31 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         None => String::new(),
     };
     Ok(Answer::ok(json, text))
+}
+
+/// Writes the lines; answers how many, and where they went.
+fn write(
+    opened: &Opened,
+    place: &Place,
+    keys: &Keys,
+    goal: Option<&Goal>,
+) -> Result<io::Result<(u64, Out)>, KvError<Errno>> {
+    let bar = bar("dumping", opened.store.space(&place.space)?.count()?);
+    let mut out = match goal.map(Goal::open).transpose() {
+        Ok(file) => Out::of(file),
+        Err(error) => return Ok(Err(error)),
+    };
+    let (mut count, mut written) = (0, Ok(()));
+    let visited = keys.visit(opened, &place.space, Direction::Forward, |key, value| {
+        written = writeln!(out, "{}", line::written(key, value, place.hex));
+        count += u64::from(written.is_ok());
+        bar.inc(1);
+        written.is_ok()
+    });
+    bar.finish_and_clear();
+    // What stands in front of damage is kept: a dump that is resumed goes on behind it.
+    let written = written.and_then(|()| out.flush());
+    visited.map(|()| written.map(|()| (count, out)))
 }
 
 /// Where the lines go.
