@@ -228,10 +228,10 @@ impl<M: Media> Core<M> {
             return Err(error.into());
         }
         let outcome = tx.commit_between(|_timestamp| {
-            edit.lock(&self.versions);
+            let locked = edit.lock(&self.versions);
             publish();
+            locked
         });
-        edit.unlock(&self.versions);
         edit.clear();
         Ok(outcome?.timestamp)
     }
@@ -306,7 +306,7 @@ impl<M: Media> Core<M> {
         self.applied.0.store(sequence, Ordering::SeqCst);
     }
 
-    /// The newest value of `key`; `false` and `into` unchanged where there is none.
+    /// The newest value of `key`; `false` where there is none.
     #[inline]
     pub fn get(&self, space: &SpaceState, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.counters.add(Event::Reads, 1);

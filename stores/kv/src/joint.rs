@@ -129,10 +129,10 @@ impl<'t, M: Media> Joint<'t, M> {
         let base = core.applied();
         let job = Job::Transaction(tx.shared.clone());
         let outcome = batch.commit_between(|_timestamp| {
-            edit.lock(&core.versions);
+            let locked = edit.lock(&core.versions);
             core.publish(base, 1, &Group(&[&job]));
+            locked
         });
-        edit.unlock(&core.versions);
         edit.clear();
         let receipt = outcome?;
         let sequence = core.applied();

@@ -57,7 +57,7 @@ impl<M: Media> Space<M> {
     }
 
     /// As [`Space::get`], into memory of the caller: the value takes the place of what `into` holds; `false` where there is
-    /// none, and `into` is as it was.
+    /// none, and what `into` holds means nothing then.
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.core.get(&self.state, key.as_ref(), into)
