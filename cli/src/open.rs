@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use everline::media::file::{PathReport, durability_of, resolve};
 use everline::media::{Domain, Errno};
+use everline_kv::verify;
 use everline_region::{OpenMessage, RegionError, Target, TargetConfig, TargetRegions};
 
 use crate::args::Global;
@@ -94,6 +95,8 @@ pub fn open(config: TargetConfig, global: &Global) -> Result<Pool, Failure> {
         eprintln!("{}", OpenMessage::Opening { path: &path });
     }
     let target = Target::open(config)?;
+    // What a pool opened with recovery `full` serves is whole, whichever verb looks at it: its keys too.
+    verify(&target)?;
     let report = target.report();
     if global.verbose > 0 {
         eprintln!("{}", OpenMessage::Size { len: report.len });

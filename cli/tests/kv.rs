@@ -239,6 +239,83 @@ fn i8_a_broken_dump_goes_on_behind_its_last_whole_line() {
 }
 
 #[test]
+fn i8_a_dump_that_fails_leaves_the_old_file_as_it_was() {
+    let home = directory();
+    let path = pool(&home, "4MiB");
+    everline_with(&["kv", "load", &path], lines(100).as_bytes()).ends(0);
+    kv(&["put", &path, "key 000050", &"cold value ".repeat(9)]).ends(0);
+    let (file, part) = (at(&home, "dump.jsonl"), at(&home, "dump.jsonl.part"));
+    kv(&["dump", &path, "--to", &file]).ends(0);
+    let whole = fs::read(&file).expect("written");
+    assert!(!fs::exists(&part).expect("known"));
+    let old = || fs::read(&file).expect("still there");
+
+    kv(&["dump", &at(&home, "nowhere"), "--to", &file]).ends(4);
+    kv(&["dump", &path, "--space", "nowhere", "--to", &file]).ends(4);
+    assert!(old() == whole && !fs::exists(&part).expect("known"));
+    let sound = fs::read(&path).expect("a file");
+    damage(&path, "cold value ".repeat(9).as_bytes());
+    kv(&["dump", &path, "--to", &file, "--json"]).fails(1, "offset");
+    assert!(old() == whole, "damage was met behind fifty lines");
+    assert!(whole.starts_with(&fs::read(&part).expect("kept")));
+
+    // Mended, the dump goes on behind what was kept, and takes the place of the old one.
+    fs::write(&path, sound).expect("writable");
+    fs::write(&file, "old\n").expect("writable");
+    let ran = kv(&["dump", &path, "--to", &file, "--resume", "--json"]);
+    assert_eq!(ran.ends(0).object()["resumed"], true);
+    assert!(old() == whole && !fs::exists(&part).expect("known"));
+
+    // What cannot be gone on with is not cut either.
+    for torn in ["no line\nhalf a l", "{\"key\": 1}\n{\"k"] {
+        fs::write(&file, torn).expect("writable");
+        kv(&["dump", &path, "--to", &file, "--resume", "--json"]).fails(2, "line 1");
+        assert_eq!(old(), torn.as_bytes());
+    }
+    kv(&["dump", &path, "--to", "/dev/stdout"]).ends(0);
+    kv(&["dump", &path, "--to", "/dev/stdout", "--resume"]).ends(4);
+}
+
+#[test]
+fn i8_a_load_believes_its_position_only_where_everything_before_it_is_the_same() {
+    let home = directory();
+    let path = pool(&home, "16MiB");
+    let file = at(&home, "keys.jsonl");
+    let line = |number: u64| format!("{{\"key\": \"key {number}\", \"value\": \"v\"}}\n\n");
+    let good: String = (0..20).map(line).collect();
+    fs::write(&file, format!("{good}not json\n")).expect("writable");
+    kv(&["load", &path, &file, "--batch", "10", "--json"]).fails(2, "line 41");
+    // The line right before the position is the same, an earlier one is not.
+    fs::write(&file, good.replace("key 3\"", "key x\"")).expect("writable");
+    kv(&["load", &path, &file, "--json"]).fails(2, "first 40 lines");
+    // Begun anew, an old position is gone even where nothing could be loaded.
+    fs::write(&file, "not json\n").expect("writable");
+    kv(&["load", &path, &file, "--restart", "--json"]).fails(2, "line 1");
+    fs::write(&file, &good).expect("writable");
+    let ran = kv(&["load", &path, &file, "--json"]).ends(0).object();
+    assert_eq!(
+        (&ran["resumed_behind_line"], &ran["loaded"], &ran["lines"]),
+        (&Value::Null, &json!(20), &json!(40)),
+        "empty lines hold no keys: {ran}"
+    );
+    // The last line has no end: it is loaded, and no position is left in the middle of it.
+    let cut = good.trim_end();
+    let ran = everline_with(
+        &[
+            "kv", "load", &path, "--name", "cut", "--batch", "1", "--json",
+        ],
+        cut.as_bytes(),
+    );
+    assert_eq!(ran.ends(0).object()["loaded"], 20);
+    assert_eq!(
+        kv(&["count", &path, "--space", "everline.loads"])
+            .ends(0)
+            .text(),
+        "0\n"
+    );
+}
+
+#[test]
 fn i8_a_load_that_met_a_bad_line_goes_on_where_it_stopped() {
     let home = directory();
     let path = pool(&home, "16MiB");
@@ -436,6 +513,11 @@ fn g6_l5_full_refuses_a_damaged_key_that_checkpoint_does_not_meet() {
         words.extend(["--recovery", "full", "--json"]);
         everline(&words).fails(1, "recovery \"full\" found 1 problem");
     }
+    everline(&["region", "ls", &path]).ends(0);
+    for words in [vec!["region", "ls", &path], vec!["stats", &path]] {
+        let words = [&words[..], &["--recovery", "full", "--json"]].concat();
+        everline(&words).fails(1, "recovery \"full\" found 1 problem");
+    }
     let told = everline(&["check", &path, "--json"]).ends(1).object();
     assert_eq!(
         (&told["ok"], &told["problem_count"]),
@@ -538,7 +620,7 @@ fn f3_a_script_is_one_transaction() {
     let home = directory();
     let path = pool(&home, "4MiB");
     kv(&["put", &path, "account:1", "100"]).ends(0);
-    let script = "# a transfer\nget account:1\nput account:1 90\nput account:2 \"1 0\"\nget account:1\ndel gone\ncommit\n";
+    let script = "# a transfer\nget account:1\nput account:1 90\nput account:2 \"1 0\"\nget account:1\ndel gone\ncommit\n\n# its end\n";
     let ran = tx(&path, script).ends(0).object();
     assert_eq!(
         (&ran["state"], &ran["durable"]),

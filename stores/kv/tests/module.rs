@@ -339,6 +339,64 @@ fn f13_what_is_open_is_aborted_at_shutdown_and_on_drop() {
 }
 
 #[test]
+fn f13_i5_a_commit_beside_a_shutdown_is_told_how_it_ended_and_metrics_never_vanish() {
+    let home = Home::new();
+    let module = home.module();
+    let mut committed = 0;
+    for round in 0..30_u8 {
+        block_on(module.initialize()).expect("opens");
+        block_on(module.put("known", [round], None)).expect("stored");
+        let open: Vec<String> = (0..8)
+            .map(|_| block_on(module.begin_transaction()).expect("begun"))
+            .collect();
+        for (number, id) in open.iter().enumerate() {
+            let key = format!("{round} {number}");
+            block_on(module.put(key, b"value", Some(id))).expect("kept");
+        }
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            let committer = scope.spawn(|| {
+                start.wait();
+                let ends = open
+                    .iter()
+                    .enumerate()
+                    .map(|(number, id)| match number % 4 {
+                        0 => (number, block_on(module.abort(id)).map(|_| false)),
+                        _ => (number, block_on(module.commit(id))),
+                    });
+                ends.collect::<Vec<_>>()
+            });
+            scope.spawn(|| {
+                start.wait();
+                loop {
+                    let open = module.is_initialized();
+                    let seen = module.get_metrics().expect("sound");
+                    assert!(seen.num_writes > 0 && seen.total_size > 0, "{seen:?}");
+                    if !open {
+                        break;
+                    }
+                }
+            });
+            start.wait();
+            block_on(module.shutdown()).expect("closed");
+            let ends = committer.join().expect("no panic");
+            block_on(module.initialize()).expect("opens");
+            for (number, end) in ends {
+                let there = block_on(module.get(format!("{round} {number}"), None));
+                assert_eq!(there.expect("sound").is_some(), end == Ok(true), "{end:?}");
+                committed += u32::from(end == Ok(true));
+                assert!(
+                    matches!(end, Ok(_) | Err(ModuleError::NotInitialized)),
+                    "{end:?}"
+                );
+            }
+            block_on(module.shutdown()).expect("closed");
+        });
+    }
+    println!("{committed} of 180 were committed");
+}
+
+#[test]
 fn i1_initializing_twice_changes_nothing_and_says_so() {
     everywhere(|home| async move {
         let module = home.module();

@@ -220,7 +220,7 @@ fn target_text(error: &TargetError) -> &'static str {
             "Unknown target type: bla; the types are pmem (or pmdk), file (or abt-io) and memory"
         }
         TargetError::Missing { .. } => {
-            "/p/pool: no pool there; give \"size\" (or \"create_if_missing_with_size\") to make one, or correct the path"
+            "/p/pool: no pool there; correct the path, or make one with \"size\" (or \"create_if_missing_with_size\") in an open that may change something"
         }
         TargetError::File(_) => "/p/pool: busy, open elsewhere; close the other user first",
         TargetError::Open { .. } => {
@@ -245,7 +245,7 @@ fn target_text(error: &TargetError) -> &'static str {
             "cannot catch SIGBUS (Operation not permitted (os error 1)); open without \"catch_sigbus\""
         }
         TargetError::InProvider { .. } => {
-            "target 1 of provider 42 (pmem): /p/pool: no pool there; give \"size\" (or \"create_if_missing_with_size\") to make one, or correct the path"
+            "target 1 of provider 42 (pmem): /p/pool: no pool there; correct the path, or make one with \"size\" (or \"create_if_missing_with_size\") in an open that may change something"
         }
     }
 }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Both are one commit, so that a load that was killed, by whatever, goes on behind its last commit and repeats nothing. The
-//! last commit removes the position. A position is believed only where the input still has, in front of it, the line that
-//! was read last.
+//! last commit removes the position. A position is believed only where everything in front of it in the input has the
+//! checksum of what was loaded.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -58,9 +58,10 @@ pub struct Options {
 struct Position {
     bytes: u64,
     lines: u64,
-    /// Bytes and checksum of the line in front of it.
-    last_len: u64,
-    last_crc: u32,
+    /// Keys in those lines; empty lines have none.
+    keys: u64,
+    /// Checksum of everything in front of it.
+    crc: u32,
 }
 
 impl Position {
@@ -68,8 +69,8 @@ impl Position {
         let told = json!({
             "bytes": self.bytes,
             "lines": self.lines,
-            "last_len": self.last_len,
-            "last_crc": self.last_crc,
+            "keys": self.keys,
+            "crc": self.crc,
         });
         told.to_string().into_bytes()
     }
@@ -80,16 +81,15 @@ impl Position {
         Some(Position {
             bytes: number("bytes")?,
             lines: number("lines")?,
-            last_len: number("last_len")?,
-            last_crc: number("last_crc")?.try_into().ok()?,
+            keys: number("keys")?,
+            crc: number("crc")?.try_into().ok()?,
         })
     }
 
     fn pass(&mut self, line: &[u8]) {
         self.bytes += line.len() as u64;
-        self.lines += 1;
-        self.last_len = line.len() as u64;
-        self.last_crc = crc32c(0, line);
+        self.lines += u64::from(!line.is_empty());
+        self.crc = crc32c(self.crc, line);
     }
 }
 
@@ -151,10 +151,10 @@ pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
         "pool": path,
         "space": options.place.space,
         "lines": end.lines,
-        "loaded": end.lines - begun.lines,
+        "loaded": end.keys - begun.keys,
         "resumed_behind_line": (begun.lines > 0).then_some(begun.lines),
     });
-    let text = format!("loaded               {} keys\n", end.lines - begun.lines);
+    let text = format!("loaded               {} keys\n", end.keys - begun.keys);
     Ok(Answer::ok(json, text))
 }
 
@@ -172,8 +172,12 @@ impl<'o> Load<'o> {
         let positions = opened.space_or_new(POSITIONS)?;
         // One input may be loaded into several keyspaces.
         let name = format!("{}\0{name}", options.place.space);
+        if options.restart {
+            // At once: should this load break before its first commit, the next one begins with the first line too.
+            opened.tell(positions.delete(&name))?;
+        }
         let found = opened.tell(positions.get(&name))?;
-        let at = found.filter(|_| !options.restart).map(|bytes| {
+        let at = found.map(|bytes| {
             let wrong = "the position of the broken load cannot be read: begin anew with --restart";
             Position::of(&bytes).ok_or_else(|| Failure::usage(wrong))
         });
@@ -207,17 +211,20 @@ impl<'o> Load<'o> {
         let tx = self.opened.tell(self.opened.store.begin())?;
         let (mut next, mut text) = (self.at, Vec::new());
         let mut ended = false;
-        while next.lines - self.at.lines < batch && next.bytes - self.at.bytes < BATCH_BYTES {
+        while !ended
+            && next.lines - self.at.lines < batch
+            && next.bytes - self.at.bytes < BATCH_BYTES
+        {
             text.clear();
             let read = reader.read_until(b'\n', &mut text);
-            ended = read.map_err(|error| Failure::io("cannot read the input", &error))? == 0;
-            if ended {
-                break;
-            }
+            read.map_err(|error| Failure::io("cannot read the input", &error))?;
+            // A line without its end is the last one: no position is kept behind it, in the middle of a line.
+            ended = !text.ends_with(b"\n");
             next.pass(&text);
             if text.trim_ascii().is_empty() {
                 continue;
             }
+            next.keys += 1;
             let (key, value) = line::read(&text, next.lines)?;
             let put = tx.on(&self.space).put(&key, &value);
             self.opened
@@ -238,18 +245,20 @@ impl<'o> Load<'o> {
 }
 
 /// Passes over what an earlier load has stored, and looks whether it is the same input.
-fn skip(reader: &mut impl BufRead, begun: &Position) -> Result<(), Failure> {
+fn skip(reader: &mut dyn BufRead, begun: &Position) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io("cannot read the input", &error);
-    let ahead = begun.bytes - begun.last_len.min(begun.bytes);
-    let passed = io::copy(&mut reader.by_ref().take(ahead), &mut io::sink()).map_err(failed)?;
-    let mut last = Vec::new();
-    reader
-        .by_ref()
-        .take(begun.last_len)
-        .read_to_end(&mut last)
-        .map_err(failed)?;
-    if passed == ahead && last.len() as u64 == begun.last_len && crc32c(0, &last) == begun.last_crc
-    {
+    let (mut reader, mut crc, mut passed) = (reader.take(begun.bytes), 0, 0);
+    loop {
+        let bytes = reader.fill_buf().map_err(failed)?;
+        if bytes.is_empty() {
+            break;
+        }
+        crc = crc32c(crc, bytes);
+        let len = bytes.len();
+        passed += len as u64;
+        reader.consume(len);
+    }
+    if (passed, crc) == (begun.bytes, begun.crc) {
         return Ok(());
     }
     Err(Failure::usage(format!(

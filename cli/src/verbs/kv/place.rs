@@ -8,7 +8,7 @@ use clap::Args;
 use everline::media::Errno;
 use everline::media::preserve::Preserved;
 use everline_kv::module::bytes;
-use everline_kv::{KvError, Space, Store, StoreOptions, verify};
+use everline_kv::{KvError, Space, Store, StoreOptions};
 use everline_region::TargetMedia;
 
 use crate::args::Global;
@@ -134,7 +134,6 @@ pub struct Opened {
 
 impl Opened {
     fn new(pool: Pool) -> Result<Self, Failure> {
-        verify(&pool.target)?;
         let options = StoreOptions {
             recovery_time: pool.target.report().recovering,
             ..StoreOptions::default()

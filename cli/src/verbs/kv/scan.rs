@@ -1,6 +1,7 @@
 //! `kv scan POOL`: keys and values in order; changes no byte of the pool.
 
 use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
 use std::ops::Bound;
 
 use clap::Args;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::place::{Opened, Place};
 use crate::args::Global;
 use crate::exit::Failure;
-use crate::output::{Answer, Lines};
+use crate::output::Answer;
 
 /// Which keys.
 #[derive(Debug, Args)]
@@ -96,32 +97,75 @@ pub struct Options {
 }
 
 /// Lines of key, tab, value; bytes that are no printable text are escaped, or all are digits with `--hex`.
+///
+/// Lines are printed as they are found. The one object of `--json` is held until it is whole, because an error must be the
+/// only object then; `kv dump` prints any number of keys as JSON without holding them.
 pub fn run(global: &Global, options: &Options) -> Result<Answer, Failure> {
     let (place, keys) = (&options.place, options.range.typed(&options.place)?);
-    let direction = match options.reverse {
-        true => Direction::Backward,
-        false => Direction::Forward,
+    let mut found = match global.json {
+        true => Found::Held(Vec::new()),
+        false => Found::Printed(BufWriter::new(io::stdout()), Ok(())),
     };
-    let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut count = 0;
     let path = place.look(global, |opened| {
-        if options.limit > 0 {
-            keys.visit(opened, &place.space, direction, |key, value| {
-                entries.push((key.to_vec(), value.to_vec()));
-                (entries.len() as u64) < options.limit
-            })?;
+        let visit = |key: &[u8], value: &[u8]| {
+            count += 1;
+            found.take(place, key, value) && count < options.limit
+        };
+        match options.limit {
+            0 => opened.store.space(&place.space).map(drop)?,
+            _ => keys.visit(opened, &place.space, options.direction(), visit)?,
         }
         Ok(opened.path())
-    })?;
-    let mut lines = Lines::default();
-    for (key, value) in &entries {
-        lines.say(format_args!("{}\t{}", place.shown(key), place.shown(value)));
-    }
-    let told = |(key, value): &(Vec<u8>, Vec<u8>)| json!({"key": bytes::to_json(key), "value": bytes::to_json(value)});
-    let json = json!({
-        "pool": path,
-        "space": place.space,
-        "count": entries.len(),
-        "entries": entries.iter().map(told).collect::<Vec<Value>>(),
     });
-    Ok(Answer::ok(json, lines.take()))
+    // What was found in front of an error is printed in front of it.
+    let entries = found.end();
+    let (path, entries) = (path?, entries?);
+    let json = json!({"pool": path, "space": place.space, "count": count, "entries": entries});
+    Ok(Answer::ok(json, ""))
+}
+
+impl Options {
+    fn direction(&self) -> Direction {
+        match self.reverse {
+            true => Direction::Backward,
+            false => Direction::Forward,
+        }
+    }
+}
+
+/// Where the keys and values go that a scan finds.
+enum Found {
+    /// To be told in one object.
+    Held(Vec<Value>),
+    /// Lines on standard output, as far as they could be written.
+    Printed(BufWriter<io::Stdout>, io::Result<()>),
+}
+
+impl Found {
+    /// Takes an entry; answers whether there is a sense in another one.
+    fn take(&mut self, place: &Place, key: &[u8], value: &[u8]) -> bool {
+        match self {
+            Found::Held(entries) => {
+                entries.push(json!({"key": bytes::to_json(key), "value": bytes::to_json(value)}));
+                true
+            }
+            Found::Printed(out, written) => {
+                *written = writeln!(out, "{}\t{}", place.shown(key), place.shown(value));
+                written.is_ok()
+            }
+        }
+    }
+
+    /// What was held. Errors: standard output is closed or full.
+    fn end(self) -> Result<Vec<Value>, Failure> {
+        match self {
+            Found::Held(entries) => Ok(entries),
+            Found::Printed(mut out, written) => {
+                let written = written.and_then(|()| out.flush());
+                written.map_err(|error| Failure::io("cannot write to standard output", &error))?;
+                Ok(Vec::new())
+            }
+        }
+    }
 }

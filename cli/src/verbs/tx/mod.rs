@@ -54,16 +54,17 @@ fn steps(options: &Options) -> Result<Vec<(u64, Step)>, Failure> {
     for (index, line) in std::io::stdin().lock().lines().enumerate() {
         let number = index as u64 + 1;
         let line = line.map_err(|error| Failure::io("cannot read the script", &error))?;
-        if matches!(steps.last(), Some((_, Step::Commit | Step::Abort))) && !line.trim().is_empty()
-        {
+        // Empty lines and remarks may stand anywhere, also behind the end.
+        let Some(step) = script::read(&line, number, options.hex)? else {
+            continue;
+        };
+        if matches!(steps.last(), Some((_, Step::Commit | Step::Abort))) {
             let message = format!(
                 "line {number} stands behind the end of the transaction: nothing was changed"
             );
             return Err(Failure::usage(message));
         }
-        if let Some(step) = script::read(&line, number, options.hex)? {
-            steps.push((number, step));
-        }
+        steps.push((number, step));
     }
     match steps.last() {
         Some((_, Step::Commit | Step::Abort)) => Ok(steps),

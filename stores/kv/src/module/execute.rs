@@ -136,7 +136,9 @@ impl PersistentMemoryModule {
             }
             "get_metrics" => {
                 given.finish()?;
-                Ok(self.get_metrics()?.to_json())
+                let live = self.live()?;
+                let metrics = self.work(move || live.metrics())?.await?;
+                Ok(metrics.to_json())
             }
             _ => Err(ModuleError::UnknownOperation {
                 name: given.operation,

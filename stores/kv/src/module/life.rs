@@ -4,11 +4,14 @@
 //! closed ─ initialize ─▶ open ─ shutdown ─▶ closed, with the last metrics
 //! ```
 //!
-//! Both run on a worker and hold the gate, so that two callers at once do it one after another.
+//! Both run on the keeper, a thread of their own, so that two callers at once do it one after another, and so that a
+//! shutdown can wait for operations under way: those run on other threads and never wait for it. Everything that an
+//! operation uses it reaches through [`Live`], and it drops that before it answers; the pool's lock ends with the last one.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use everline::engine::Identity;
@@ -48,22 +51,27 @@ pub enum Initialized {
 pub struct PersistentMemoryModule {
     config: PMEMConfig,
     workers: OnceLock<Workers>,
+    keeper: OnceLock<Workers>,
     shared: Arc<Shared>,
 }
 
 /// What the module shares with work under way.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Held while the module opens or closes.
-    gate: Mutex<()>,
     state: Mutex<State>,
     clock: Option<Clock>,
 }
 
 #[derive(Debug)]
 enum State {
-    Closed { last: PMEMMetrics },
-    Open(Arc<Live>),
+    Closed {
+        last: PMEMMetrics,
+    },
+    Open {
+        live: Arc<Live>,
+        /// Disconnected once nobody has `live` any more.
+        gone: Receiver<()>,
+    },
 }
 
 impl Default for State {
@@ -81,28 +89,31 @@ pub(super) struct Live {
     /// Before the number of every transaction, so that no identifier of another time is taken for one of now.
     pub session: [u8; 8],
     target: Mutex<Option<Target>>,
+    /// The last field, so that everything else is dropped when its receiver learns of the end.
+    _end: Sender<()>,
 }
 
 impl Shared {
     fn live(&self) -> Option<Arc<Live>> {
         match &*self.state.lock() {
-            State::Open(live) => Some(Arc::clone(live)),
+            State::Open { live, .. } => Some(Arc::clone(live)),
             State::Closed { .. } => None,
         }
     }
 
     fn initialize(&self, config: &PMEMConfig) -> Result<Initialized, ModuleError> {
-        let _gate = self.gate.lock();
         if self.live().is_some() {
             return Ok(Initialized::Already);
         }
-        let live = open(config, self.clock.as_ref())?;
+        let (end, gone) = channel();
+        let live = open(config, self.clock.as_ref(), end)?;
         let created = live
             .target
             .lock()
             .as_ref()
             .is_some_and(|target| target.report().created);
-        *self.state.lock() = State::Open(Arc::new(live));
+        let live = Arc::new(live);
+        *self.state.lock() = State::Open { live, gone };
         Ok(match created {
             true => Initialized::Created,
             false => Initialized::Opened,
@@ -110,21 +121,31 @@ impl Shared {
     }
 
     fn shutdown(&self) -> Result<PMEMMetrics, ModuleError> {
-        let _gate = self.gate.lock();
         let live = self.live().ok_or(ModuleError::NotInitialized)?;
-        // From here on every operation is refused (P1); those under way have the store or are told that it is closed.
-        *self.state.lock() = State::default();
+        // From here on every operation is refused (P1); those under way have the store or are told that it is closed. Whoever
+        // asks for the numbers meanwhile is told those of now.
+        let now = live.metrics().unwrap_or_default();
+        let was = std::mem::replace(&mut *self.state.lock(), State::Closed { last: now });
         live.abort_all();
         let last = live.metrics();
         let closed = live.close();
-        let last = last?;
-        *self.state.lock() = State::Closed { last };
-        closed.map(|()| last)
+        if let Ok(last) = last {
+            *self.state.lock() = State::Closed { last };
+        }
+        drop(live);
+        if let State::Open { live, gone } = was {
+            drop(live);
+            // Nothing is ever sent: this returns when whoever is still under way has ended, and the pool's lock with it.
+            let _disconnected = gone.recv();
+        }
+        // What is not durable matters more than numbers that could not be read.
+        closed?;
+        last
     }
 }
 
 impl Live {
-    fn metrics(&self) -> Result<PMEMMetrics, ModuleError> {
+    pub(super) fn metrics(&self) -> Result<PMEMMetrics, ModuleError> {
         Ok(PMEMMetrics::of(&self.store.metrics()?))
     }
 
@@ -153,7 +174,7 @@ impl Live {
 }
 
 /// Opens the pool of a configuration, or makes it.
-fn open(config: &PMEMConfig, clock: Option<&Clock>) -> Result<Live, ModuleError> {
+fn open(config: &PMEMConfig, clock: Option<&Clock>, end: Sender<()>) -> Result<Live, ModuleError> {
     config.check()?;
     let target = Target::open(TargetConfig {
         recovery: config.recovery_mode,
@@ -185,6 +206,7 @@ fn open(config: &PMEMConfig, clock: Option<&Clock>) -> Result<Live, ModuleError>
         transactions: Mutex::default(),
         session: [a, b, c, d, e, f, g, h],
         target: Mutex::new(Some(target)),
+        _end: end,
     })
 }
 
@@ -202,6 +224,7 @@ impl PersistentMemoryModule {
         PersistentMemoryModule {
             config,
             workers: OnceLock::new(),
+            keeper: OnceLock::new(),
             shared: Arc::default(),
         }
     }
@@ -237,7 +260,7 @@ impl PersistentMemoryModule {
     /// pool is whole or absent.
     pub async fn initialize(&self) -> Result<Initialized, ModuleError> {
         let (shared, config) = (Arc::clone(&self.shared), self.config.clone());
-        self.work(move || shared.initialize(&config))?.await
+        self.keep(move || shared.initialize(&config))?.await
     }
 
     /// Aborts what is open, makes everything durable that was committed, empties the log, and gives the pool's lock back.
@@ -247,15 +270,16 @@ impl PersistentMemoryModule {
     /// acknowledged before stays as durable as it was.
     pub async fn shutdown(&self) -> Result<PMEMMetrics, ModuleError> {
         let shared = Arc::clone(&self.shared);
-        self.work(move || shared.shutdown())?.await
+        self.keep(move || shared.shutdown())?.await
     }
 
     /// The numbers since `initialize`; after `shutdown` the last ones, before `initialize` zeros.
     ///
-    /// Errors: the pool's metadata cannot be right. Cost: reads every bitmap of the heap, no wait for the medium.
+    /// Errors: the pool's metadata cannot be right. Cost: reads every bitmap of the heap on the caller's thread, no wait for
+    /// the medium; `get_metrics` of [`PersistentMemoryModule::execute`] does it on a thread of the module's.
     pub fn get_metrics(&self) -> Result<PMEMMetrics, ModuleError> {
         let live = match &*self.shared.state.lock() {
-            State::Open(live) => Arc::clone(live),
+            State::Open { live, .. } => Arc::clone(live),
             State::Closed { last } => return Ok(*last),
         };
         live.metrics()
@@ -275,17 +299,42 @@ impl PersistentMemoryModule {
         T: Send + 'static,
         F: FnOnce() -> Result<T, ModuleError> + Send + 'static,
     {
-        let workers = match self.workers.get() {
-            Some(workers) => workers,
-            None => {
-                let started = Workers::start(WORKERS).map_err(|error| ModuleError::NoThread {
-                    reason: error.to_string(),
-                })?;
-                // Of two that start at once, one is dropped without work.
-                self.workers.get_or_init(|| started)
-            }
-        };
-        let answer = workers.run(work);
-        Ok(async move { answer.await.unwrap_or(Err(ModuleError::Panicked)) })
+        run_on(&self.workers, WORKERS, work)
     }
+
+    /// Has `work`, which opens or closes, done on the keeper.
+    fn keep<T, F>(
+        &self,
+        work: F,
+    ) -> Result<impl Future<Output = Result<T, ModuleError>> + Send + use<T, F>, ModuleError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ModuleError> + Send + 'static,
+    {
+        run_on(&self.keeper, 1, work)
+    }
+}
+
+/// Has `work` done on one of `count` threads, which are started where they are not there yet.
+fn run_on<T, F>(
+    threads: &OnceLock<Workers>,
+    count: usize,
+    work: F,
+) -> Result<impl Future<Output = Result<T, ModuleError>> + Send + use<T, F>, ModuleError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, ModuleError> + Send + 'static,
+{
+    let workers = match threads.get() {
+        Some(workers) => workers,
+        None => {
+            let started = Workers::start(count).map_err(|error| ModuleError::NoThread {
+                reason: error.to_string(),
+            })?;
+            // Of two that start at once, one is dropped without work.
+            threads.get_or_init(|| started)
+        }
+    };
+    let answer = workers.run(work);
+    Ok(async move { answer.await.unwrap_or(Err(ModuleError::Panicked)) })
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use everline::media::Errno;
+
 use super::life::{Live, Medium, Slot};
 use super::{ModuleError, PersistentMemoryModule};
 use crate::{KvError, Transaction, TransactionInfo};
@@ -33,17 +35,30 @@ impl Live {
         slot.lock().take()
     }
 
-    /// Does `work` with the open transaction `id`.
+    /// Does `work` with the open transaction `id`, on the caller's thread: nothing in it waits for the medium, and commits
+    /// take the transaction out of the table instead of holding its lock.
     fn within<T>(
         &self,
         id: &str,
-        work: impl FnOnce(&Transaction<Medium>) -> Result<T, KvError<everline::media::Errno>>,
+        work: impl FnOnce(&Transaction<Medium>) -> Result<T, KvError<Errno>>,
     ) -> Result<T, ModuleError> {
         let missing = || ModuleError::NoTransaction { id: id.to_owned() };
         let slot = self.slot(id).ok_or_else(missing)?;
         let state = slot.lock();
         let transaction = state.as_ref().ok_or_else(missing)?;
-        Ok(work(transaction)?)
+        match work(transaction) {
+            // Between the look into the table and here, a shutdown has aborted it.
+            Err(KvError::Finished { .. }) => Err(missing()),
+            done => Ok(done?),
+        }
+    }
+}
+
+/// Whether it was this call that ended a transaction; a shutdown at the same time may have aborted it before.
+fn ended<T>(outcome: Result<T, KvError<Errno>>) -> Result<bool, ModuleError> {
+    match outcome {
+        Err(KvError::Finished { .. }) => Ok(false),
+        outcome => Ok(outcome.map(|_done| true)?),
     }
 }
 
@@ -119,7 +134,11 @@ impl PersistentMemoryModule {
         let Some(transaction) = live.take(transaction) else {
             return Ok(false);
         };
-        let done = self.work(move || Ok(transaction.commit().map(|_receipt| true)?))?;
+        let done = self.work(move || {
+            // Until the commit has ended, which needs the pool.
+            let _live = live;
+            ended(transaction.commit())
+        })?;
         done.await
     }
 
@@ -128,7 +147,7 @@ impl PersistentMemoryModule {
     pub async fn abort(&self, transaction: &str) -> Result<bool, ModuleError> {
         let live = self.live()?;
         match live.take(transaction) {
-            Some(transaction) => Ok(transaction.abort().map(|()| true)?),
+            Some(transaction) => ended(transaction.abort()),
             None => Ok(false),
         }
     }

@@ -71,7 +71,8 @@ impl TargetKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RecoveryMode {
     /// Recover from the last checkpoint, then verify every structure and checksum: a pool with anything wrong in it is
-    /// refused, and the error names the place.
+    /// refused, and the error names the place. Keys are not this crate's: whoever opens a pool that may hold them verifies
+    /// them too, with `everline_kv::verify`, as the command and the module do.
     Full,
     /// Recover from the last checkpoint. What is damaged elsewhere is told by whoever meets it.
     #[default]

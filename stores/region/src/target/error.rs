@@ -116,9 +116,9 @@ pub enum TargetError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing is there, and nobody said how large a new pool would be.
+    /// Nothing is there, and nobody said how large a new pool would be, or the open may change nothing.
     #[error(
-        "{}: no pool there; give \"size\" (or \"create_if_missing_with_size\") to make one, or correct the path",
+        "{}: no pool there; correct the path, or make one with \"size\" (or \"create_if_missing_with_size\") in an open that may change something",
         .path.display()
     )]
     Missing {
