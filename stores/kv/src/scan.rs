@@ -181,8 +181,7 @@ impl<'s, M: Media> Scan<'s, M> {
         };
         let (core, space) = (self.core, &self.space);
         let reader = space.tree.reader(core.engine(), &core.versions);
-        if reader.read_big(&place, &mut self.big)? {
-            space.alive()?;
+        if space.still(reader.read_big(&place, &mut self.big))? {
             return Ok(true);
         }
         // Changed since: what it was is known to the history.
@@ -249,17 +248,17 @@ impl<'s, M: Media> Scan<'s, M> {
         let mut instead = BTreeMap::new();
         let overlay = core.window.as_ref().map(|window| window.overlay.read());
         let reader = self.space.tree.reader(core.engine(), &core.versions);
-        match self.direction {
+        let read = match self.direction {
             Direction::Forward => {
                 let from = self.rest.lower.as_ref().map(Vec::as_slice);
-                reader.chunk_from(from, &mut self.chunk)?;
+                reader.chunk_from(from, &mut self.chunk)
             }
             Direction::Backward => {
                 let to = self.rest.upper.as_ref().map(Vec::as_slice);
-                reader.chunk_before(to, &mut self.chunk)?;
+                reader.chunk_before(to, &mut self.chunk)
             }
-        }
-        self.space.alive()?;
+        };
+        self.space.still(read)?;
         let span = self.pass_chunk();
         if let Some(overlay) = overlay {
             for (key, late) in overlay.range(self.space.id, &span) {

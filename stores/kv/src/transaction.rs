@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 
 use crate::bounds::Bounds;
 use crate::change::{Change, Done, check_key, check_value};
-use crate::core::{Core, Outcome};
+use crate::core::{Core, Outcome, replace};
 use crate::counters::Event;
 use crate::lead::Committed;
 use crate::scan::Scan;
@@ -328,7 +328,7 @@ impl<'t, M: Media> On<'t, M> {
     }
 
     /// As [`On::get`], into memory of the caller: the value takes the place of what `into` holds; `false` where there is
-    /// none.
+    /// none, and `into` is empty then.
     pub fn get_into(&self, key: impl AsRef<[u8]>, into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.tx.core.counters.add(Event::Reads, 1);
         self.read(key.as_ref(), into)
@@ -345,10 +345,7 @@ impl<'t, M: Media> On<'t, M> {
         if !inner.writes.is_empty()
             && let Some(own) = inner.writes.get(id, core.hash.of(id, key), key)
         {
-            let Some(value) = own else { return Ok(false) };
-            into.clear();
-            into.extend_from_slice(value);
-            return Ok(true);
+            return Ok(replace(into, own));
         }
         drop(inner);
         core.get_at(shared.snapshot, &self.space, key, into)

@@ -1,0 +1,137 @@
+//! What a reading of the code has found: each test is one way in which the store was wrong.
+
+mod tools;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use everline_kv::{Direction, KvError, ManualClock, Mode, StoreOptions};
+use tools::*;
+
+/// Does `work` while another thread does `meanwhile` again and again.
+fn beside<T>(mut meanwhile: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                meanwhile();
+            }
+        });
+        std::thread::sleep(Duration::from_millis(20)); // the other one is at work by now
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+#[test]
+fn a_big_value_is_read_while_its_neighbours_are_written() {
+    let store = ram(64 << 20, &small());
+    let big = vec![7_u8; 8 << 20];
+    store.put("k", &big).expect("space");
+    let mut number = 0_u64;
+    let neighbours = || {
+        number += 1;
+        store.put("l", number.to_le_bytes()).expect("space");
+    };
+    beside(neighbours, || {
+        let begun = Instant::now();
+        for _ in 0..5 {
+            assert!(store.get("k").expect("whole") == Some(big.clone()));
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    });
+}
+
+#[test]
+fn a_big_value_is_read_while_it_is_replaced_itself() {
+    for mode in [Mode::Sync, Mode::Async] {
+        let store = ram(
+            64 << 20,
+            &StoreOptions {
+                mode,
+                flush_interval: Duration::from_millis(4),
+                ..small()
+            },
+        );
+        let value = |byte: u8| vec![byte; 1 << 20];
+        store.put("k", value(0)).expect("space");
+        let mut byte = 0_u8;
+        let replace = || {
+            byte = byte.wrapping_add(1);
+            store.put("k", value(byte)).expect("space");
+        };
+        beside(replace, || {
+            for _ in 0..30 {
+                let found = store.get("k").expect("whole").expect("always there");
+                assert!(found.len() == 1 << 20 && found.iter().all(|byte| *byte == found[0]));
+            }
+        });
+    }
+}
+
+#[test]
+fn who_reads_a_dropped_keyspace_is_told_that_and_not_of_damage() {
+    let store = ram(4 << 20, &small());
+    let space = store.create_space("gone").expect("space");
+    for number in 0..500_u32 {
+        space.put(number.to_be_bytes(), [1; 40]).expect("space");
+    }
+    let tx = store.begin().expect("open");
+    let mut scan = space.scan_prefix("", Direction::Forward);
+    assert!(scan.next_entry().expect("there").is_some());
+    store.drop_space("gone").expect("there");
+    // Others have its blocks now.
+    for number in 0..3000_u32 {
+        store.put(number.to_be_bytes(), [0xEE; 40]).expect("space");
+    }
+    let key = 77_u32.to_be_bytes();
+    let gone = |error: KvError<_>| assert!(matches!(error, KvError::NoSuchSpace { .. }), "{error}");
+    gone(space.get(key).expect_err("dropped"));
+    gone(space.value_len(key).expect_err("dropped"));
+    gone(space.count().expect_err("dropped"));
+    gone(tx.on(&space).get(key).expect_err("dropped"));
+    gone(tx.on(&space).count().expect_err("dropped"));
+    gone(
+        space
+            .scan_prefix("", Direction::Backward)
+            .next_entry()
+            .expect_err("dropped"),
+    );
+    loop {
+        match scan.next_entry() {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the scan does not know that the keyspace is gone"),
+            Err(error) => break gone(error),
+        }
+    }
+}
+
+#[test]
+fn memory_of_the_caller_is_empty_where_there_is_no_value() {
+    for mode in [Mode::Sync, Mode::Async] {
+        let clock = ManualClock::new();
+        let store = ram(
+            1 << 20,
+            &StoreOptions {
+                mode,
+                clock: clock.clock(),
+                ..small()
+            },
+        );
+        let mut into = bytes("before");
+        assert!(!store.get_into("none", &mut into).expect("sound") && into.is_empty());
+        let old = store.begin().expect("open");
+        store.put("late", "value").expect("space");
+        store.delete("late").expect("space");
+        into = bytes("before");
+        assert!(!store.get_into("late", &mut into).expect("sound") && into.is_empty());
+        into = bytes("before");
+        assert!(!old.get_into("late", &mut into).expect("sound") && into.is_empty());
+        let tx = store.begin().expect("open");
+        tx.put("own", "value").expect("open");
+        tx.delete("own").expect("open");
+        into = bytes("before");
+        assert!(!tx.get_into("own", &mut into).expect("sound") && into.is_empty());
+    }
+}
