@@ -199,6 +199,7 @@ impl<M: Media> Core<M> {
         let mut members = self.waiting.take(GROUP_MAX);
         while !members.is_empty() {
             members = self.lead_round(writer, members);
+            self.limit_log(); // who is answered may be slow to do it
         }
     }
 

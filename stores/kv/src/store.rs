@@ -121,8 +121,9 @@ impl<M: Media> Store<M> {
 
     /// Removes the keyspace `name` with all its keys; who has it open is told [`KvError::NoSuchSpace`].
     ///
-    /// Errors: there is none; the default keyspace stays. Cost: a wait, and one for each so many thousand keys. Crash: it is
-    /// there whole, or gone; what was not freed yet is freed at the next opening.
+    /// Errors: there is none; the default keyspace stays; the commit fails, and it is there as it was. Once it is gone the
+    /// answer is `Ok`, also where not all of it could be freed. Cost: a wait, and one for each so many thousand keys. Crash:
+    /// it is there whole, or gone; what was not freed yet is freed at the next opening.
     pub fn drop_space(&self, name: &str) -> Outcome<(), M> {
         self.core().drop_space(name)
     }

@@ -196,10 +196,7 @@ impl<M: Media> Core<M> {
     /// Makes every commit before the call durable. Errors: [`KvError::Behind`].
     pub fn flush(&self, window: &Window<M::SyncError>) -> Outcome<(), M> {
         let mut writer = self.writer();
-        let flushed = self.flush_with(window, &mut writer);
-        drop(writer);
-        self.limit_log();
-        flushed
+        self.flush_with(window, &mut writer)
     }
 
     /// The same for whoever has the writers' lock.
@@ -213,7 +210,10 @@ impl<M: Media> Core<M> {
                 return Ok(());
             };
             match self.flush_commits(writer, &commits) {
-                Ok(_) => window.settle(last.sequence),
+                Ok(_) => {
+                    window.settle(last.sequence);
+                    self.limit_log();
+                }
                 // Perhaps fewer fit into the log.
                 Err(error) if commits.len() > 1 && !error.is_fatal() => most = commits.len() / 2,
                 Err(cause) => {

@@ -135,3 +135,27 @@ fn memory_of_the_caller_is_empty_where_there_is_no_value() {
         assert!(!tx.get_into("own", &mut into).expect("sound") && into.is_empty());
     }
 }
+
+#[test]
+fn no_commit_of_the_core_is_followed_by_another_above_the_limit_of_the_log() {
+    let options = StoreOptions {
+        mode: Mode::Periodic,
+        clock: ManualClock::new().clock(),
+        max_log_size: Some(1024),
+        ..small()
+    };
+    let store = ram(8 << 20, &options);
+    let used = || store.regions().engine().log().status().used_bytes;
+    for round in 0..8_u8 {
+        store
+            .create_space(&format!("space {round}"))
+            .expect("space");
+        assert!(used() <= 1024, "{}", used());
+    }
+    let space = store.space("space 3").expect("there");
+    for number in 0..2000_u32 {
+        space.put(number.to_be_bytes(), [1; 60]).expect("in memory");
+    }
+    store.drop_space("space 3").expect("there");
+    assert!(used() <= 1024, "{}", used());
+}
