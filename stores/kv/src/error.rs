@@ -85,6 +85,14 @@ pub enum KvError<E: std::error::Error + 'static> {
         /// What was asked for.
         name: String,
     },
+    /// A keyspace of another store than the transaction's.
+    #[error(
+        "the keyspace \"{name}\" belongs to another store than the transaction: take the one of the same name from its own"
+    )]
+    ForeignSpace {
+        /// Its name.
+        name: String,
+    },
     /// A keyspace has this name already.
     #[error("a keyspace is named \"{name}\" already: use it, drop it, or choose another name")]
     SpaceExists {

@@ -61,6 +61,8 @@ enum View<'s, M: Media> {
     /// A scan by itself, with a snapshot of its own.
     Snapshot(u64),
     Transaction(&'s Transaction<M>),
+    /// A transaction of another store than the keyspace's: it sees nothing of it.
+    Foreign,
 }
 
 /// Where the next entry is.
@@ -94,10 +96,15 @@ impl<'s, M: Media> Scan<'s, M> {
     pub(crate) fn of_transaction(
         tx: &'s Transaction<M>,
         space: &Arc<SpaceState>,
+        own: bool,
         bounds: Bounds,
         direction: Direction,
     ) -> Self {
-        Scan::new(&tx.core, space, View::Transaction(tx), bounds, direction)
+        let view = match own {
+            true => View::Transaction(tx),
+            false => View::Foreign,
+        };
+        Scan::new(&tx.core, space, view, bounds, direction)
     }
 
     fn new(
@@ -128,6 +135,7 @@ impl<'s, M: Media> Scan<'s, M> {
         match self.view {
             View::Snapshot(snapshot) => snapshot,
             View::Transaction(tx) => tx.shared.snapshot,
+            View::Foreign => 0,
         }
     }
 
@@ -242,8 +250,14 @@ impl<'s, M: Media> Scan<'s, M> {
     fn load(&mut self) -> Outcome<(), M> {
         let core = self.core;
         core.serving()?;
-        if let View::Transaction(tx) = self.view {
-            drop(tx.active()?);
+        match self.view {
+            View::Snapshot(_) => {}
+            View::Transaction(tx) => drop(tx.active()?),
+            View::Foreign => {
+                return Err(KvError::ForeignSpace {
+                    name: self.space.name.clone(),
+                });
+            }
         }
         let mut instead = BTreeMap::new();
         let overlay = core.window.as_ref().map(|window| window.overlay.read());
