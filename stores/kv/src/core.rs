@@ -1,8 +1,8 @@
 //! What all handles of an open store share.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use everline::engine::Engine;
@@ -14,7 +14,7 @@ use everline::units::Padded;
 use everline_region::Regions;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use crate::background::Signal;
+use crate::background::{Signal, Thread};
 use crate::claim::Claim;
 use crate::counters::{Counters, Event};
 use crate::due::Schedule;
@@ -63,8 +63,10 @@ pub(crate) struct Core<M: Media> {
     pub recovery_time: Duration,
     pub counters: Counters,
     pub signal: Arc<Signal>,
+    /// What does things in time, where anything does.
+    pub thread: OnceLock<Thread>,
     closed: AtomicBool,
-    /// Given up when the store is closed.
+    /// Given up when the store is closed; locked while it is being closed.
     pub claim: Mutex<Option<Claim>>,
 }
 
@@ -158,6 +160,7 @@ impl<M: Media> Core<M> {
             recovery_time: options.recovery_time,
             counters: Counters::default(),
             signal: Arc::default(),
+            thread: OnceLock::new(),
             closed: AtomicBool::new(false),
             claim: Mutex::new(Some(claim)),
         }

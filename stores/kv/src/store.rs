@@ -183,19 +183,25 @@ impl<M: Media> Store<M> {
     }
 
     /// Ends the store for all its handles: open transactions are aborted, every commit becomes durable, and the log is empty.
-    /// The pool stays open. Does nothing the second time.
+    /// The pool stays open; nothing in the background holds it any more. The second time it does nothing, and not before
+    /// the first is done.
     ///
-    /// Errors: [`KvError::Behind`], and those of the medium; the store is closed all the same.
+    /// Errors: [`KvError::Behind`], and those of the medium; the store is closed all the same. Which commits are lost with
+    /// it, their tickets tell.
     pub fn close(&self) -> Outcome<(), M> {
         let core = self.core();
-        if !core.shut() {
-            return Ok(());
+        let mut claim = core.claim.lock(); // whoever comes second waits here
+        let mut closed = Ok(());
+        if core.shut() {
+            core.signal.stop();
+            core.abort_all();
+            let mut writer = core.writer(); // whoever commits has done so
+            closed = self.empty(&mut writer);
         }
-        core.signal.stop();
-        core.abort_all();
-        let mut writer = core.writer(); // whoever commits has done so
-        let closed = self.empty(&mut writer);
-        drop(core.claim.lock().take());
+        if let Some(thread) = core.thread.get() {
+            thread.join();
+        }
+        drop(claim.take());
         closed
     }
 
