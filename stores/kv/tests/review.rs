@@ -5,7 +5,11 @@ mod tools;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use everline::media::Ram;
+use everline::units::ByteLen;
+use everline_crash::CrashMedia;
 use everline_kv::{Direction, KvError, ManualClock, Mode, StoreOptions};
+use tools::slow::Slow;
 use tools::*;
 
 /// Does `work` while another thread does `meanwhile` again and again.
@@ -158,4 +162,104 @@ fn no_commit_of_the_core_is_followed_by_another_above_the_limit_of_the_log() {
     }
     store.drop_space("space 3").expect("there");
     assert!(used() <= 1024, "{}", used());
+}
+
+#[test]
+fn who_changes_nothing_in_a_group_makes_no_conflicts() {
+    let slow = Slow {
+        inner: Ram::assume_persistent(ByteLen::new(4 << 20)),
+        pause: Duration::from_millis(5),
+    };
+    let store = create_on(slow, &small());
+    for round in 0..20_u32 {
+        let key = [b"absent".as_slice(), &round.to_be_bytes()].concat();
+        let tx = store.begin().expect("open");
+        tx.put(&key, "mine").expect("open");
+        // Deletes of what is not there share a group with puts of other keys.
+        std::thread::scope(|scope| {
+            for thread in 0..6_u8 {
+                let (store, key) = (&store, &key);
+                scope.spawn(move || match thread % 2 {
+                    0 => assert_eq!(store.delete(key), Ok(false)),
+                    _ => drop(store.put([thread], [thread]).expect("space")),
+                });
+            }
+        });
+        tx.commit().expect("nobody has changed the key");
+    }
+}
+
+#[test]
+fn a_transaction_refuses_keyspaces_of_another_store() {
+    let (one, other) = (ram(1 << 20, &small()), ram(1 << 20, &small()));
+    other.put("key", "theirs").expect("space");
+    let tx = one.begin().expect("open");
+    let foreign =
+        |error: KvError<_>| assert!(matches!(error, KvError::ForeignSpace { .. }), "{error}");
+    let on = tx.on(&other);
+    foreign(on.put("key", "value").expect_err("foreign"));
+    foreign(on.get("key").expect_err("foreign"));
+    foreign(on.delete("key").expect_err("foreign"));
+    foreign(on.append("key", "value").expect_err("foreign"));
+    foreign(on.count().expect_err("foreign"));
+    foreign(
+        on.scan_prefix("", Direction::Backward)
+            .next_entry()
+            .expect_err("foreign"),
+    );
+    tx.on(&one).put("key", "value").expect("its own");
+    tx.commit().expect("nobody else");
+    assert_eq!(
+        (one.get("key"), other.get("key")),
+        (Ok(some("value")), Ok(some("theirs")))
+    );
+}
+
+#[test]
+fn a_closed_store_holds_its_pool_no_more_and_a_second_close_waits_for_the_first() {
+    for _ in 0..50 {
+        let options = StoreOptions {
+            mode: Mode::Async,
+            flush_interval: Duration::from_millis(1),
+            checkpoint_interval: Some(Duration::from_millis(1)),
+            ..small()
+        };
+        let slow = Slow {
+            inner: Ram::assume_persistent(ByteLen::new(1 << 20)),
+            pause: Duration::from_micros(300),
+        };
+        let store = create_on(slow, &options);
+        let regions = std::sync::Arc::clone(store.regions());
+        for number in 0..20_u8 {
+            store.put([number], "value").expect("in memory");
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    store.close().expect("no failing fence");
+                    assert_eq!(regions.engine().log().status().used_bytes, 0);
+                });
+            }
+        });
+        drop(store);
+        assert_eq!(std::sync::Arc::strong_count(&regions), 1);
+    }
+}
+
+#[test]
+fn a_store_whose_medium_has_failed_has_nothing_to_do_in_the_background() {
+    let media = CrashMedia::new(ByteLen::new(256 << 10));
+    let options = StoreOptions {
+        mode: Mode::Async,
+        flush_interval: Duration::from_millis(4),
+        checkpoint_interval: Some(Duration::from_millis(4)),
+        ..small()
+    };
+    let store = create_on(media.clone(), &options);
+    media.fail_next_fences(1);
+    let receipt = store.put("key", "value").expect("in memory");
+    let ticket = receipt.ticket.expect("not durable yet");
+    assert!(ticket.wait().is_err_and(|error| error.is_fatal()));
+    assert!(store.put("next", "").is_err());
+    assert!(store.close().is_err_and(|error| error.is_fatal()));
 }
