@@ -132,6 +132,11 @@ pub enum KvError<E: std::error::Error + 'static> {
     /// A fence failed earlier: nothing is stored any more. Reads go on.
     #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
     Poisoned,
+    /// The thread that made this commit together with its own has panicked.
+    #[error(
+        "the thread that committed this with others panicked: whether it is durable is unknown until the store is opened again"
+    )]
+    LeaderPanicked,
     /// The pool was opened read-only.
     #[error("the pool is open read-only: open it for writing")]
     ReadOnly,
@@ -178,7 +183,7 @@ impl<E: std::error::Error + 'static> KvError<E> {
     pub fn is_fatal(&self) -> bool {
         match self {
             KvError::Behind { cause } => cause.is_fatal(),
-            KvError::Sync(_) | KvError::Poisoned => true,
+            KvError::Sync(_) | KvError::Poisoned | KvError::LeaderPanicked => true,
             _ => false,
         }
     }

@@ -197,6 +197,7 @@ impl<M: Media> Core<M> {
     /// Commits for all who wait now.
     fn lead(&self, writer: &mut Writer) {
         let mut members = self.waiting.take(GROUP_MAX);
+        let _led = Led::<M>(members.clone());
         while !members.is_empty() {
             members = self.lead_round(writer, members);
             self.limit_log(); // who is answered may be slow to do it
@@ -310,6 +311,17 @@ impl<M: Media> Core<M> {
 
 /// A member of a group, and how it is answered.
 type Member<M> = Arc<Waiter<Job, Outcome<Committed, M>>>;
+
+/// What a leader has taken from the queue: should it panic, nobody of them waits for ever (K6).
+struct Led<M: Media>(Vec<Member<M>>);
+
+impl<M: Media> Drop for Led<M> {
+    fn drop(&mut self) {
+        for member in self.0.iter().filter(|member| !member.is_answered()) {
+            member.answer(Err(KvError::LeaderPanicked));
+        }
+    }
+}
 
 impl<M: Media> Core<M> {
     /// Whether `shared` may commit: nobody has changed since its snapshot what it writes, nor, serializable, what it has read.
