@@ -83,6 +83,12 @@ impl<M: Media> Store<M> {
         &self.default.core
     }
 
+    /// Whether anybody else has the store: another handle, a keyspace, a transaction.
+    #[cfg(unix)]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(self.core()) > 1
+    }
+
     /// The regions of the same pool.
     pub fn regions(&self) -> &Arc<Regions<M>> {
         &self.core().regions

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use everline::engine::Identity;
 use everline::media::preserve::Preserved;
@@ -22,6 +23,10 @@ use crate::{Clock, Mode, Store, StoreOptions, Transaction, verify};
 
 /// Threads for operations that wait: commits that run at a time share a sync.
 const WORKERS: usize = 4;
+
+/// How long a shutdown waits for operations that are under way, and how often it looks.
+const ALONE_WITHIN: Duration = Duration::from_secs(5);
+const TURN: Duration = Duration::from_micros(200);
 
 /// What keeps the bytes of a module's pool.
 pub(super) type Medium = Preserved<TargetMedia>;
@@ -117,6 +122,7 @@ impl Shared {
         live.abort_all();
         let last = live.metrics();
         let closed = live.close();
+        live.wait_until_alone();
         let last = last?;
         *self.state.lock() = State::Closed { last };
         closed.map(|()| last)
@@ -139,6 +145,17 @@ impl Live {
         for slot in open {
             // Dropped is aborted.
             drop(slot.lock().take());
+        }
+    }
+
+    /// Waits until nobody else has the pool, so that its lock goes with this. Operations that were under way are refused by
+    /// the closed store, and end at once.
+    fn wait_until_alone(self: &Arc<Self>) {
+        let begun = std::time::Instant::now();
+        while (Arc::strong_count(self) > 1 || self.store.is_shared())
+            && begun.elapsed() < ALONE_WITHIN
+        {
+            std::thread::sleep(TURN);
         }
     }
 
