@@ -140,9 +140,10 @@ pub enum KvError<E: std::error::Error + 'static> {
     /// The pool was opened read-only.
     #[error("the pool is open read-only: open it for writing")]
     ReadOnly,
-    /// Commits that were made durable later could not be: until that succeeds there are no new ones.
+    /// Commits that were made durable later could not be: until that succeeds there are no new ones, but deletes
+    /// where it is room that is wanted.
     #[error(
-        "commits of before are not durable yet ({}): make room, then sync; until then nothing is committed",
+        "commits of before are not durable yet ({}): make room, then sync; until then nothing but deletes is committed",
         text(.cause)
     )]
     Behind {

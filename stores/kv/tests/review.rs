@@ -5,8 +5,8 @@ mod tools;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use everline::media::Ram;
-use everline::units::ByteLen;
+use everline::media::{Media, Ram};
+use everline::units::{ByteLen, ByteOffset};
 use everline_crash::CrashMedia;
 use everline_kv::{Direction, KvError, ManualClock, Mode, StoreOptions};
 use tools::slow::Slow;
@@ -262,4 +262,70 @@ fn a_store_whose_medium_has_failed_has_nothing_to_do_in_the_background() {
     assert!(ticket.wait().is_err_and(|error| error.is_fatal()));
     assert!(store.put("next", "").is_err());
     assert!(store.close().is_err_and(|error| error.is_fatal()));
+}
+
+#[test]
+fn deletes_make_room_for_a_window_that_has_none() {
+    for mode in [Mode::Async, Mode::Periodic] {
+        let options = StoreOptions {
+            mode,
+            clock: ManualClock::new().clock(),
+            ..small()
+        };
+        let store = ram(256 << 10, &options);
+        store.put("first", "1").expect("in memory");
+        for number in 0..8_u8 {
+            store.put([number], vec![1; 100 << 10]).expect("in memory");
+        }
+        let tx = store.begin().expect("open");
+        tx.put("last", "2").expect("open");
+        assert!(tx.commit().is_ok());
+        assert!(matches!(store.sync(), Err(KvError::Behind { .. })));
+        assert!(matches!(store.put("next", ""), Err(KvError::Behind { .. })));
+        for number in 1..5_u8 {
+            assert_eq!(store.delete([number]), Ok(true));
+        }
+        let tx = store.begin().expect("open");
+        (5..8_u8).for_each(|number| assert_eq!(tx.delete([number]), Ok(true)));
+        assert!(tx.commit().is_ok());
+        assert_eq!(store.sync(), Ok(()));
+        store.put("next", "3").expect("in memory");
+        let (store, _) = reopen(store, &options);
+        assert_eq!(store.count(), Ok(4));
+        assert_clean(&store);
+    }
+}
+
+#[test]
+fn a_late_commit_beside_a_damaged_value_is_noted_whole_or_not_at_all() {
+    let clock = ManualClock::new();
+    let options = StoreOptions {
+        mode: Mode::Periodic,
+        clock: clock.clock(),
+        ..small()
+    };
+    let store = ram(1 << 20, &options);
+    store.put("a", "sound").expect("in memory");
+    store.put("b", vec![0xB7; 5000]).expect("in memory");
+    store.sync().expect("no failing fence");
+    let media = store.regions().engine().pool().media();
+    let len = media.len().get();
+    let mut pool = vec![0; len as usize];
+    media.read(ByteOffset::ZERO, &mut pool);
+    let at = pool
+        .windows(64)
+        .position(|bytes| bytes == [0xB7; 64])
+        .expect("its block");
+    media.store8(ByteOffset::new(at as u64), 0);
+    assert!(matches!(store.get("b"), Err(KvError::Corrupt(_))));
+    let old = store.begin().expect("open");
+    let tx = store.begin().expect("open");
+    tx.put("a", "new").expect("open");
+    tx.put("b", "new").expect("open");
+    assert!(tx.commit().is_ok(), "what it replaces need not be sound");
+    assert_eq!(
+        (store.get("a"), store.get("b")),
+        (Ok(some("new")), Ok(some("new")))
+    );
+    assert!(matches!(old.get("a"), Err(KvError::SnapshotTooOld { .. })));
 }
