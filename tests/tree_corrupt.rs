@@ -130,7 +130,6 @@ fn alter(engine: &Engine<Ram>, model: &Model) {
             Ok(()) => {
                 tx.commit_between(|_| edit.lock(&versions))
                     .expect("committed");
-                edit.unlock(&versions);
                 match round % 3 {
                     0 => model.remove(&key(number)),
                     _ => model.insert(key(number), vec![number; 30]),

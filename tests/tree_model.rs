@@ -213,7 +213,6 @@ fn a_tree_is_dropped_in_several_transactions_and_is_a_tree_in_between() {
         world.edit.stage(&mut tx).expect("staged");
         tx.commit_between(|_| world.edit.lock(&world.versions))
             .expect("committed");
-        world.edit.unlock(&world.versions);
         world.edit.clear();
         if done {
             break;
@@ -277,5 +276,41 @@ fn what_is_too_long_or_of_no_possible_shape_is_refused() {
     world.apply(std::slice::from_ref(&longest));
     let mut model = Model::new();
     change(&mut model, &[longest]);
+    world.compare(&model);
+}
+
+#[test]
+fn what_did_not_commit_is_not_believed_afterwards() {
+    let (mut world, mut model) = (world(&options(3, 3, 200)), Model::new());
+    let mut random = Random::seeded(77);
+    for number in 0..1_500u64 {
+        let changes: Vec<_> = (0..1 + random.below(5))
+            .map(|_| {
+                let key = Keys::Digits.key(&mut random, 200);
+                match random.below(2) {
+                    0 => Change::Remove(key),
+                    _ => Change::Put(key, value(&mut random)),
+                }
+            })
+            .collect();
+        if number % 3 == 0 {
+            assert_eq!(world.apply(&changes), change(&mut model, &changes));
+            continue;
+        }
+        let mut tx = world.engine.begin().expect("a lane");
+        for change in &changes {
+            match change {
+                Change::Put(key, value) => world.edit.put(&mut tx, &world.tree, key, value),
+                Change::Remove(key) => world.edit.remove(&mut tx, &world.tree, key),
+            }
+            .expect("sound, and space");
+        }
+        if number % 3 == 1 {
+            world.edit.stage(&mut tx).expect("staged");
+        }
+        drop(tx);
+        world.edit.clear();
+    }
+    world.check();
     world.compare(&model);
 }

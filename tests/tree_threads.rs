@@ -120,7 +120,6 @@ fn run(stripes_log2: u32, slots: u8) {
             edit.stage(&mut tx).expect("staged");
             tx.commit_between(|_| edit.lock(versions))
                 .expect("committed");
-            edit.unlock(versions);
             edit.clear();
         }
         ended.store(true, Ordering::Relaxed);

@@ -98,6 +98,16 @@ fn k6_waits_are_what_the_design_promises() {
         ("region/write_atomic/64B", 1),
         ("region/read/4KiB", 0),
         ("region/destroy", 1),
+        ("kv/put/100B", 1),
+        ("kv/put/100B over another", 1),
+        ("kv/put/1MiB", 2),
+        ("kv/delete/100B", 1),
+        ("kv/get/100B", 0),
+        ("kv/get/absent", 0),
+        ("kv/scan/100", 0),
+        ("kv/tx of nothing", 0),
+        ("kv/tx/100 puts of 100B", 1),
+        ("kv/1000 puts/100B", 1000),
         ("pool/close unused", 0),
         ("pool/open clean", 2),
         ("pool/open after a crash, 1 tx", 3),
@@ -125,6 +135,21 @@ fn k6_a_committed_record_is_as_short_as_the_design_says() {
         let cost = cost_of(rows, operation);
         assert_eq!((cost.nt_lines, cost.lines), (lines, 0), "{operation}");
     }
+}
+
+#[test]
+fn h10_a_put_asks_for_what_it_stores_and_six_lines_on_average() {
+    let rows = rows();
+    let lines = |operation| {
+        let cost = cost_of(rows, operation);
+        cost.lines + cost.nt_lines
+    };
+    let many = everline_bench::kv::cost::MANY;
+    assert!(lines("kv/1000 puts/100B") <= 6 * many);
+    assert!(lines("kv/1000 puts/100B over others") <= 3 * many);
+    // What a checkpoint brings home of them later, behind two waits for all of them.
+    assert!(lines("kv/1000 puts/100B, and their checkpoint") <= 14 * many);
+    assert!(lines("kv/tx/100 puts of 100B") <= 4 * 100);
 }
 
 #[test]

@@ -41,7 +41,6 @@ fn commit(
     edit.stage(&mut tx).expect("room in the log");
     tx.commit_between(|_| edit.lock(versions))
         .expect("nothing fails in a model");
-    edit.unlock(versions);
 }
 
 fn put(engine: &Engine<LoomMedia>, versions: &Versions, tree: &Tree, key: &[u8], value: &[u8]) {

@@ -26,9 +26,14 @@ impl Health {
     #[inline]
     pub fn settle<E>(&self, outcome: Result<(), E>) -> Result<(), E> {
         if outcome.is_err() {
-            // Release pairs with the acquire in `is_poisoned`.
-            self.poisoned.store(true, Ordering::Release);
+            self.poison();
         }
         outcome
+    }
+
+    /// Refuses every store from now on.
+    pub(crate) fn poison(&self) {
+        // Release pairs with the acquire in `is_poisoned`.
+        self.poisoned.store(true, Ordering::Release);
     }
 }

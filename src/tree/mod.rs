@@ -46,7 +46,7 @@ mod source;
 mod versions;
 
 pub use check::TreeCheck;
-pub use edit::TreeEdit;
+pub use edit::{Locked, TreeEdit};
 pub use error::TreeError;
 pub use reader::{Found, TreeReader};
 pub use scan::{Chunk, Value};

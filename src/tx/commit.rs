@@ -23,19 +23,20 @@ impl<'e, M: Media> Tx<'e, M> {
     /// Cost: see [`crate::tx`]. Crash: before the record is durable the old state, from then on the new one.
     #[inline(always)]
     pub fn commit(self) -> Result<Receipt, TxError<M::SyncError>> {
-        self.commit_between(|_timestamp| {})
+        self.commit_between(|_timestamp| ())
     }
 
     /// As [`Tx::commit`], and calls `between` with the commit timestamp at the one moment when the transaction is durable
-    /// and none of its homes is stored yet: lock-free readers are told there which homes are about to change.
+    /// and none of its homes is stored yet: lock-free readers are told there which homes are about to change. What it
+    /// answers is dropped as soon as they are stored, before a checkpoint that the commit may take in passing.
     ///
     /// It is called once if the commit succeeds and anything was changed, else never. Nothing may fail in it: a panic
-    /// there leaves a transaction that is durable and not visible until the pool is opened anew. What is stored in
-    /// place under a before-image has its bytes already.
+    /// there poisons the pool, and the transaction, which is durable, becomes visible when that is opened anew. What is
+    /// stored in place under a before-image has its bytes already.
     #[inline(always)]
-    pub fn commit_between(
+    pub fn commit_between<R>(
         mut self,
-        between: impl FnOnce(u64),
+        between: impl FnOnce(u64) -> R,
     ) -> Result<Receipt, TxError<M::SyncError>> {
         let durability = self.manager.pool.media().durability();
         let timestamp = if self.is_untouched() {
@@ -71,7 +72,10 @@ impl<'e, M: Media> Tx<'e, M> {
     }
 
     #[inline(never)]
-    fn commit_changes(&mut self, between: impl FnOnce(u64)) -> Result<u64, TxError<M::SyncError>> {
+    fn commit_changes<R>(
+        &mut self,
+        between: impl FnOnce(u64) -> R,
+    ) -> Result<u64, TxError<M::SyncError>> {
         if let Err(error) = self.prepare() {
             return Err(self.give_up(error));
         }
@@ -125,10 +129,13 @@ impl<'e, M: Media> Tx<'e, M> {
 
     /// From here on only a fence can fail.
     #[inline]
-    fn seal(&mut self, between: impl FnOnce(u64)) -> Result<u64, TxError<M::SyncError>> {
+    fn seal<R>(&mut self, between: impl FnOnce(u64) -> R) -> Result<u64, TxError<M::SyncError>> {
         let timestamp = self.write_commit()?;
-        between(timestamp);
+        let durable = Durable(self);
+        let until_stored = between(timestamp);
+        core::mem::forget(durable);
         self.store_homes(timestamp);
+        drop(until_stored);
         let manager = self.manager;
         let work = self.work();
         manager.log.settle(work.cursor);
@@ -194,6 +201,17 @@ impl<'e, M: Media> Tx<'e, M> {
                 store_home(media, &op, body);
             }
         }
+    }
+}
+
+/// A transaction whose record is durable. Dropping it means that somebody panicked before its homes were stored: it must not be
+/// rolled back, and nobody may work on the old state. Its timestamp stays in flight, so that no cut passes it.
+struct Durable<'t, 'e, M: Media>(&'t mut Tx<'e, M>);
+
+impl<M: Media> Drop for Durable<'_, '_, M> {
+    fn drop(&mut self) {
+        self.0.lane.end();
+        self.0.manager.pool.health().poison();
     }
 }
 

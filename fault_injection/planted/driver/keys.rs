@@ -39,6 +39,14 @@ fn options(clock: &ManualClock) -> StoreOptions {
     }
 }
 
+/// What finds each of the bugs in a second or two: the suites of the store go deeper.
+fn brief() -> Explorer {
+    Explorer::new()
+        .kill_steps(4)
+        .nested_depth(0)
+        .budget_per_point(48)
+}
+
 fn created(media: CrashMedia, options: &StoreOptions) -> On {
     let regions = regions::new(media);
     Store::open(Arc::new(regions), options).expect("room")
@@ -68,7 +76,7 @@ fn see(media: &CrashMedia) -> Seen {
 /// Every entry, as a scan has it and as a get has it.
 fn entries(store: &On) -> Seen {
     let mut seen = BTreeMap::new();
-    let all = (Bound::Unbounded, Bound::Unbounded);
+    let all = (Bound::Unbounded::<&[u8]>, Bound::Unbounded);
     for entry in store.scan::<&[u8]>(all, Direction::Forward) {
         let (key, value) = entry.map_err(|error| error.to_string())?;
         if store.get(&key).map_err(|error| error.to_string())? != Some(value.clone()) {
@@ -96,7 +104,9 @@ pub fn changed(probe: &mut Probe) {
     }
     changes.push(Box::new(move |store| put(store, b"d", &value(1))));
     changes.push(Box::new(move |store| put(store, b"d", &[2; 41])));
-    changes.push(Box::new(|store| drop(store.checkpoint().expect("no failing fence"))));
+    changes.push(Box::new(|store| {
+        drop(store.checkpoint().expect("no failing fence"))
+    }));
     changes.push(Box::new(move |store| put(store, b"d", &value(3))));
     changes.push(Box::new(|store| {
         let tx = store.begin().expect("open");
@@ -106,7 +116,9 @@ pub fn changed(probe: &mut Probe) {
         tx.commit().expect("nobody else writes");
     }));
     for key in *b"acfge" {
-        changes.push(Box::new(move |store| assert!(store.delete([key]).expect("room"))));
+        changes.push(Box::new(move |store| {
+            assert!(store.delete([key]).expect("room"))
+        }));
     }
     let media = CrashMedia::new(POOL).without_rmw_fences();
     let store = created(media.clone(), &options(&ManualClock::new()));
@@ -125,7 +137,7 @@ pub fn changed(probe: &mut Probe) {
     if see(&CrashMedia::with_base(media.snapshot())) != states[changes.len()] {
         probe.report("without a crash", "what is opened is not what was there");
     }
-    let explorer = Explorer::new().kill_steps(16).budget_per_point(4096);
+    let explorer = brief();
     let recording = media.recording().start_at_last_mark();
     probe.explore(&explorer, &recording, see, |point, seen| {
         judged(&states, point, seen)
@@ -155,8 +167,14 @@ pub fn overlapping(probe: &mut Probe) {
     store.put(b"k", b"new").expect("room");
     store.put(b"l", b"new").expect("room");
     let seen = reader.get(b"k").expect("open");
-    wrong(seen.as_deref() != Some(b"old"), "a snapshot saw a later value");
-    wrong(reader.exists(b"l").expect("open"), "a snapshot saw a later key");
+    wrong(
+        seen.as_deref() != Some(b"old"),
+        "a snapshot saw a later value",
+    );
+    wrong(
+        reader.exists(b"l").expect("open"),
+        "a snapshot saw a later key",
+    );
     let scanned = reader.scan_prefix(b"", Direction::Forward).count();
     wrong(scanned != 1, "a snapshot's scan saw a later key");
     drop(reader);
@@ -171,14 +189,23 @@ pub fn overlapping(probe: &mut Probe) {
         tx.put(write, b"skew").expect("open");
     }
     wrong(one.commit().is_err(), "the first committer lost");
-    wrong(two.commit().is_ok(), "serializable transactions were skewed");
+    wrong(
+        two.commit().is_ok(),
+        "serializable transactions were skewed",
+    );
     let [one, two] = [(); 2].map(|()| store.begin_with(Isolation::Serializable).expect("open"));
     for (tx, key) in [(&one, b"x"), (&two, b"y")] {
-        wrong(tx.scan(b"w"..b"z", Direction::Forward).count() != 0, "keys from nowhere");
+        wrong(
+            tx.scan(&b"w"[..]..&b"z"[..], Direction::Forward).count() != 0,
+            "keys from nowhere",
+        );
         tx.put(key, b"only one").expect("open");
     }
     wrong(one.commit().is_err(), "the first committer lost");
-    wrong(two.commit().is_ok(), "a key came into a range that was read");
+    wrong(
+        two.commit().is_ok(),
+        "a key came into a range that was read",
+    );
 }
 
 /// Readers without a lock beside a writer, for a while: whole values, keys that stay, sums that stay.
@@ -187,11 +214,17 @@ pub fn beside(probe: &mut Probe) {
         return;
     }
     const KEYS: u8 = 9;
-    let store = created(CrashMedia::new(ByteLen::new(1 << 20)), &options(&ManualClock::new()));
+    let store = created(
+        CrashMedia::new(ByteLen::new(1 << 20)),
+        &options(&ManualClock::new()),
+    );
     for key in 0..KEYS {
         store.put([2 * key], value(100)).expect("room");
     }
-    let (done, until) = (AtomicBool::new(false), Instant::now() + Duration::from_millis(700));
+    let (done, until) = (
+        AtomicBool::new(false),
+        Instant::now() + Duration::from_secs(2),
+    );
     let found = thread::scope(|scope| {
         let (store, done) = (&store, &done);
         let readers: Vec<_> = (0..3)
@@ -238,12 +271,15 @@ fn write_for(store: &On, keys: u8, until: Instant) -> Result<(), String> {
             return Err(format!("{each:?}"));
         };
         if pair[0] != pair[1] && from > 0 && to < 200 {
-            tx.put([pair[0]], value(from - 1)).map_err(|error| error.to_string())?;
-            tx.put([pair[1]], value(to + 1)).map_err(|error| error.to_string())?;
+            tx.put([pair[0]], value(from - 1))
+                .map_err(|error| error.to_string())?;
+            tx.put([pair[1]], value(to + 1))
+                .map_err(|error| error.to_string())?;
         }
         let between = [2 * (turn % keys) + 1];
         if !tx.delete(between).map_err(|error| error.to_string())? {
-            tx.put(between, value(0)).map_err(|error| error.to_string())?;
+            tx.put(between, value(0))
+                .map_err(|error| error.to_string())?;
         }
         tx.commit().map_err(|error| error.to_string())?;
     }
@@ -310,11 +346,21 @@ pub fn late(probe: &mut Probe) {
     if let Some(Err(error)) = states.iter().find(|state| state.is_err()) {
         return probe.report("without a crash", error);
     }
-    explore_late(probe, &media.recording().start_at_last_mark(), &states, &bounds);
+    explore_late(
+        probe,
+        &media.recording().start_at_last_mark(),
+        &states,
+        &bounds,
+    );
 }
 
-fn explore_late(probe: &mut Probe, recording: &Recording, states: &[Seen], bounds: &[(usize, usize)]) {
-    let explorer = Explorer::new().kill_steps(8).budget_per_point(4096);
+fn explore_late(
+    probe: &mut Probe,
+    recording: &Recording,
+    states: &[Seen],
+    bounds: &[(usize, usize)],
+) {
+    let explorer = brief();
     probe.explore(&explorer, recording, see, |point, seen| {
         let done = point.acked.len();
         let called = bounds[done + point.in_flight.len()].0;

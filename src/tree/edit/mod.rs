@@ -1,7 +1,7 @@
 //! Changes to trees within one transaction.
 //!
 //! ```text
-//! put, remove ─▶ drafts of nodes, records to be ─▶ stage: only what differs ─▶ commit_between(lock) ─▶ unlock, clear
+//! put, remove ─▶ drafts of nodes, records to be ─▶ stage: only what differs ─▶ commit_between(lock) ─▶ clear
 //! ```
 //!
 //! Blocks are taken and given back in the transaction at once; bytes are staged at the end, so that a hundred changes to
@@ -10,6 +10,7 @@
 mod draft;
 mod drop;
 mod inner;
+mod locked;
 mod merge;
 mod places;
 mod put;
@@ -24,13 +25,14 @@ use std_alloc::vec::Vec;
 
 use super::node::{Goal, Node, Position};
 use super::source::{Medium, Source};
-use super::{Outcome, Tree, TreeError, Versions, record};
+use super::{Outcome, Tree, TreeError, record};
 use crate::alloc::Request;
 use crate::layout::Corrupt;
 use crate::media::Media;
 use crate::tx::Tx;
 use crate::units::ByteOffset;
 pub(super) use draft::Draft;
+pub use locked::Locked;
 use places::Places;
 use reading::Reading;
 use root::Root;
@@ -38,8 +40,8 @@ use written::Written;
 
 /// Changes to any number of trees in one transaction. One writer at a time, who keeps his edit for its memory.
 ///
-/// Every change is followed by [`TreeEdit::stage`] before the commit, the commit by [`TreeEdit::unlock`] and
-/// [`TreeEdit::clear`]. After an error the transaction is to be dropped and the edit cleared. Between two calls of
+/// Every change is followed by [`TreeEdit::stage`] before the commit, which answers [`TreeEdit::lock`] in
+/// [`Tx::commit_between`](crate::tx::Tx::commit_between), and the commit by [`TreeEdit::clear`]. After an error the transaction is to be dropped and the edit cleared. Between two calls of
 /// `clear` an edit serves one transaction. As long as a pool is open, a tree is changed through one edit only, which knows
 /// its inner nodes from one transaction to the next.
 #[derive(Debug, Default)]
@@ -155,38 +157,15 @@ impl TreeEdit {
         Ok(())
     }
 
-    /// Marks the versions of what is about to change (Y7): to be called in
-    /// [`Tx::commit_between`](crate::tx::Tx::commit_between).
-    pub fn lock(&self, versions: &Versions) {
-        self.each_marked(|place| versions.lock(place));
-        versions.locked();
-        self.committed.set(true);
-    }
-
-    /// Takes the marks away: to be called when the commit has returned, whatever it answered.
-    pub fn unlock(&self, versions: &Versions) {
-        self.each_marked(|place| versions.unlock(place));
-    }
-
-    fn each_marked(&self, mut see: impl FnMut(u64)) {
-        let drafts = self.used.iter().map(|number| &self.drafts[*number]);
-        for draft in drafts.filter(|draft| draft.marked) {
-            see(draft.place);
-        }
-        for root in self.roots.iter().filter(|root| root.marked) {
-            see(root.place);
-        }
-    }
-
-    /// Ends the transaction's part, and keeps memory for the next one. After a commit it keeps what it knows of inner nodes,
-    /// too, and compares it with the medium before it is believed again.
+    /// Ends the transaction's part, and keeps memory for the next one. It keeps what it knows of inner nodes, too, but for
+    /// what did not commit, and compares it with the medium before it is believed again.
     pub fn clear(&mut self) {
-        let kept = self.drafts.len() - self.spare.len();
-        let keeps = self.committed.take() && kept <= KEPT_DRAFTS_MAX;
+        let committed = self.committed.take();
         for number in self.used.drain(..) {
             let draft = &mut self.drafts[number];
             let known = !draft.freed && self.nodes.get(draft.place) == Some(number);
-            if keeps && known && draft.is_staged() && draft.node().level() > 0 {
+            let is_true = committed || !draft.marked;
+            if is_true && known && draft.is_staged() && draft.node().level() > 0 {
                 (draft.marked, draft.serves) = (false, false);
                 continue;
             }
@@ -195,7 +174,8 @@ impl TreeEdit {
             }
             self.spare.push(number);
         }
-        if !keeps || self.nodes.is_crowded() {
+        let kept = self.drafts.len() - self.spare.len();
+        if kept > KEPT_DRAFTS_MAX || self.nodes.is_crowded() {
             self.nodes.clear();
             self.spare.clear();
             self.spare.extend(0..self.drafts.len());

@@ -231,12 +231,12 @@ impl<M: Media> Core<M> {
             edit.clear();
             return Err(error.into());
         }
-        let marked = Marked { core: self, edit };
         let outcome = tx.commit_between(|_timestamp| {
-            marked.edit.lock(&self.versions);
+            let locked = edit.lock(&self.versions);
             publish();
+            locked
         });
-        drop(marked);
+        edit.clear();
         Ok(outcome?.timestamp)
     }
 
@@ -415,23 +415,6 @@ impl<M: Media> Core<M> {
 
 /// How often a value is read whose bytes do not match, although nobody has replaced it.
 const READS_AT_MOST: u32 = 64;
-
-/// An edit that is being committed. Dropped, it takes its marks away, so that no reader waits for a thread that is gone.
-pub(crate) struct Marked<'e, M: Media> {
-    pub core: &'e Core<M>,
-    pub edit: &'e mut TreeEdit,
-}
-
-impl<M: Media> Drop for Marked<'_, M> {
-    #[inline]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.core.shut(); // homes may be half stored: only an opening knows what is there
-        }
-        self.edit.unlock(&self.core.versions);
-        self.edit.clear();
-    }
-}
 
 /// Puts a value, or nothing, in place of what `into` holds; answers whether there is one.
 #[inline]

@@ -7,7 +7,7 @@ use everline::tx::Tx;
 use everline_region::Batch;
 use parking_lot::MutexGuard;
 
-use crate::core::{Marked, Outcome, Writer, WriterGuard};
+use crate::core::{Outcome, Writer, WriterGuard};
 use crate::lead::{Committed, Group, Job};
 use crate::{Receipt, Transaction, TxState};
 
@@ -123,14 +123,14 @@ impl<'t, M: Media> Joint<'t, M> {
         };
         let base = core.applied();
         let job = Job::Transaction(tx.shared.clone());
-        let marked = Marked { core, edit };
         let outcome = batch.commit_between(|_timestamp| {
-            marked.edit.lock(&core.versions);
+            let locked = edit.lock(&core.versions);
             let changed = [(0, &job)];
             let changed = if done.changed { &changed[..] } else { &[] };
             core.publish(base, 1, &Group(changed));
+            locked
         });
-        drop(marked);
+        edit.clear();
         let receipt = outcome?;
         let sequence = core.applied();
         if let Some(window) = &core.window {

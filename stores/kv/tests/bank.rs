@@ -34,14 +34,14 @@ fn transfer(store: &On, isolation: Isolation, random: &mut Random) -> bool {
     for _ in 0..1000 {
         let tx = store.begin_with(isolation).expect("open");
         let balance = |number| {
-            let bytes = tx.get(&account(number)).expect("a young snapshot");
+            let bytes = tx.get(account(number)).expect("a young snapshot");
             amount(&bytes.expect("accounts stay"))
         };
         let (has, had) = (balance(from), balance(to));
         let moved = random.below(100).min(has);
-        tx.put(&account(from), &(has - moved).to_le_bytes())
+        tx.put(account(from), (has - moved).to_le_bytes())
             .expect("open");
-        tx.put(&account(to), &(had + moved).to_le_bytes())
+        tx.put(account(to), (had + moved).to_le_bytes())
             .expect("open");
         match tx.commit() {
             Ok(_) => return moved > 0,
@@ -80,7 +80,7 @@ fn bank(options: &StoreOptions, isolation: Isolation, transfers: u64) {
     let store = world::create(media.clone(), options);
     let tx = store.begin().expect("open");
     for number in 0..ACCOUNTS {
-        tx.put(&account(number), &EACH.to_le_bytes()).expect("open");
+        tx.put(account(number), EACH.to_le_bytes()).expect("open");
     }
     tx.commit().expect("room");
     store.sync().expect("no failing fence");

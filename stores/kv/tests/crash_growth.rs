@@ -40,8 +40,8 @@ fn change(store: &On, from: u64, to: u64, put: bool, done: &AtomicU64) {
         let tx = store.begin().expect("open");
         for number in first..first + AT_ONCE {
             match put {
-                true => tx.put(&key(number), &number.to_le_bytes()).expect("open"),
-                false => assert!(tx.delete(&key(number)).expect("open")),
+                true => tx.put(key(number), number.to_le_bytes()).expect("open"),
+                false => assert!(tx.delete(key(number)).expect("open")),
             }
         }
         tx.commit().expect("room");
@@ -67,7 +67,7 @@ fn assert_left(
     let there = there(found);
     let mut value = Vec::new();
     for number in 0..KEYS {
-        let here = store.get_into(&key(number), &mut value).expect("no damage");
+        let here = store.get_into(key(number), &mut value).expect("no damage");
         assert_eq!(here, there.contains(&number), "key {number}");
         assert!(!here || value == number.to_le_bytes());
     }

@@ -23,18 +23,18 @@ fn row() -> Row {
     let media = CrashMedia::new(POOL);
     let store = create(media.clone(), &small());
     for key in [b"b", b"d", b"f"] {
-        store.put(key, &[1; 20]).expect("room");
+        store.put(key, [1; 20]).expect("room");
     }
     store.checkpoint().expect("no failing fence");
     let mut states = vec![see(&store).expect("sound")];
     let commits: [&dyn Fn(); 5] = [
-        &|| drop(store.put(b"d", &[2; 20]).expect("room")), // in place
-        &|| drop(store.put(b"c", &[3; 30]).expect("room")), // splits the leaf
+        &|| drop(store.put(b"d", [2; 20]).expect("room")), // in place
+        &|| drop(store.put(b"c", [3; 30]).expect("room")), // splits the leaf
         &|| {
             let tx = store.begin().expect("open");
-            tx.put(b"a", &[4; 5]).expect("open");
+            tx.put(b"a", [4; 5]).expect("open");
             tx.delete(b"b").expect("open");
-            tx.put(b"f", &[5; 60]).expect("open");
+            tx.put(b"f", [5; 60]).expect("open");
             tx.commit().expect("room");
         },
         &|| assert!(store.delete(b"d").expect("room")),

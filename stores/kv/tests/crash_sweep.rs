@@ -120,13 +120,13 @@ fn after(before: &Seen, op: Op, turn: usize) -> Seen {
 
 fn run(store: On, op: Op, before: &Seen, turn: usize) -> On {
     match op {
-        Op::Put(key, len) => drop(store.put(key.as_bytes(), &bytes(len, turn)).expect("room")),
+        Op::Put(key, len) => drop(store.put(key.as_bytes(), bytes(len, turn)).expect("room")),
         Op::Delete(key) => {
             let there = before.0[""].contains_key(key.as_bytes());
             assert_eq!(store.delete(key.as_bytes()).expect("room"), there);
         }
         Op::Append(key) => {
-            store.append(key.as_bytes(), &bytes(8, turn)).expect("room");
+            store.append(key.as_bytes(), bytes(8, turn)).expect("room");
         }
         Op::New(key) => {
             let put = store.put_if(key, Condition::Absent, bytes(11, turn));
@@ -152,8 +152,8 @@ fn run(store: On, op: Op, before: &Seen, turn: usize) -> On {
             }
             let other = store.space(OTHER).expect("there");
             let tx = store.begin().expect("open");
-            tx.put(b"c", &bytes(11, turn)).expect("open");
-            tx.on(&other).put(b"c", &bytes(11, turn)).expect("open");
+            tx.put(b"c", bytes(11, turn)).expect("open");
+            tx.on(&other).put(b"c", bytes(11, turn)).expect("open");
             tx.commit().expect("nobody else writes");
         }
         Op::DropSpace if before.0.contains_key(OTHER) => store.drop_space(OTHER).expect("there"),
@@ -282,7 +282,7 @@ fn h9_a_tree_that_grows_and_shrinks_survives_every_cut() {
         let main = next.get_mut("").expect("there from the first");
         media.invoke(number as u64);
         if put {
-            store.put(key, &[number as u8; 10]).expect("room");
+            store.put(key, [number as u8; 10]).expect("room");
             main.insert(key.clone(), vec![number as u8; 10]);
         } else {
             assert!(store.delete(key).expect("room"));

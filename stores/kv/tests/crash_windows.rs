@@ -114,19 +114,19 @@ fn explore(kind: Kind, model: CrashModel, steps: &[Step], sweep: &mut Sweep) -> 
         let turn = [number as u8; 9];
         let mut committed = true;
         match step {
-            Step::Put => drop(store.put(b"a", &turn).expect("room")),
+            Step::Put => drop(store.put(b"a", turn).expect("room")),
             Step::Commit => {
                 let tx = store.begin().expect("open");
-                tx.put(b"b", &turn).expect("open");
-                tx.put(b"c", &turn).expect("open");
+                tx.put(b"b", turn).expect("open");
+                tx.put(b"c", turn).expect("open");
                 tx.delete(b"a").expect("open");
                 tx.commit().expect("nobody else writes these");
             }
             Step::Open => match open.take() {
                 None => {
                     let tx = store.begin().expect("open");
-                    tx.put(b"o", &turn).expect("open");
-                    tx.put(b"p", &turn).expect("open");
+                    tx.put(b"o", turn).expect("open");
+                    tx.put(b"p", turn).expect("open");
                     open = Some(tx);
                     committed = false;
                 }

@@ -74,7 +74,7 @@ fn step(
 ) -> Result<Step, KvError<<CrashMedia as Media>::SyncError>> {
     let key = random.below(u64::from(KEYS)) as Key;
     Ok(match random.below(12) {
-        0..5 => Step::Read(key, tx.get(&key_bytes(key))?.as_deref().map(value_of)),
+        0..5 => Step::Read(key, tx.get(key_bytes(key))?.as_deref().map(value_of)),
         5 | 6 => {
             let to = KEYS.min(key + 1 + random.below(8) as Key);
             let (from_bytes, to_bytes) = (key_bytes(key), key_bytes(to));
@@ -107,7 +107,7 @@ fn step(
         }
         _ => {
             let value = shared.value();
-            tx.put(&key_bytes(key), &value_bytes(value))?;
+            tx.put(key_bytes(key), value_bytes(value))?;
             Step::Write(key, Some(value))
         }
     })

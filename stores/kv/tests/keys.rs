@@ -430,3 +430,25 @@ fn a_pool_has_one_open_store() {
     assert_eq!(other.get("key"), Ok(some("value")));
     assert_eq!(store.get("key"), Err(KvError::Closed));
 }
+
+#[test]
+fn a_long_read_is_not_made_to_begin_again_by_its_neighbours() {
+    let store = ram(64 << 20, &small());
+    let big = vec![0x77; 16 << 20];
+    store.put("b", &big).expect("space");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0_u64;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                store.put("a", number.to_le_bytes()).expect("space");
+                number += 1;
+            }
+        });
+        for _ in 0..5 {
+            assert!(store.get("b") == Ok(Some(big.clone())));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_clean(&store);
+}

@@ -209,13 +209,13 @@ impl<'r, M: Media> Batch<'r, M> {
     /// Errors: as of [`Tx::commit`]; unless it is a failed sync, nothing changed. Cost: one wait, two where
     /// regions were made, none for an empty batch.
     pub fn commit(self) -> Result<Receipt, RegionError<M::SyncError>> {
-        self.commit_between(|_timestamp| {})
+        self.commit_between(|_timestamp| ())
     }
 
     /// As [`Batch::commit`], with a call at the moment that [`Tx::commit_between`] describes.
-    pub fn commit_between(
+    pub fn commit_between<R>(
         mut self,
-        between: impl FnOnce(u64),
+        between: impl FnOnce(u64) -> R,
     ) -> Result<Receipt, RegionError<M::SyncError>> {
         let Some(tx) = self.tx.take() else {
             unreachable!("taken out only here, in abort and in drop")

@@ -58,10 +58,7 @@ pub fn create_with<M: Media + Send + Sync + 'static>(
     pool: &CreateOptions,
 ) -> Store<M> {
     let identity = pool_options().identity;
-    let pool = CreateOptions {
-        identity,
-        ..pool.clone()
-    };
+    let pool = CreateOptions { identity, ..*pool };
     let engine = Engine::create(media, &pool).expect("a pool");
     let regions = Regions::open(engine).expect("no regions yet");
     Store::open(Arc::new(regions), options).expect("room")
