@@ -52,30 +52,40 @@ impl<'p, M: Media> TreeReader<'p, M> {
         }
     }
 
-    /// The value of `key`, put in place of what `into` holds; `false` where there is none.
+    /// The value of `key`, put in place of what `into` holds; `false` where there is none, and `into` is empty then.
     ///
     /// Errors: [`TreeError::KeyTooLong`], [`TreeError::Corrupt`]. Cost: no wait; a value with a block of its own is read
-    /// again where its key is changed meanwhile.
+    /// again where it is replaced meanwhile.
     pub fn get(&self, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
         loop {
-            into.clear();
-            let Some((found, seen)) = self.lookup(key, Some(into))? else {
-                return Ok(false);
-            };
-            let Some(value) = found.big else {
-                return Ok(true);
-            };
-            let read = record::read_big(&self.medium, &value, into);
-            // Its checksum speaks for it, whatever was stored to the leaf meanwhile: who reads for long is not made to begin
-            // again by those who change its neighbours.
-            if matches!(read, Ok(true)) {
-                return Ok(true);
-            }
-            if self.versions.holds(seen) {
-                read?;
-                return Err(record::big_mismatch(&value).into());
+            if let Some(found) = self.try_get(key, into)? {
+                return Ok(found);
             }
         }
+    }
+
+    /// As [`TreeReader::get`], once: `None` where the bytes of a value with a block of its own are not there, and its leaf
+    /// was stored to meanwhile. Who has the past of the tree asks that instead of trying for ever.
+    ///
+    /// Bytes that match the checksum are the value that was current when it was found, whatever happened to its leaf since.
+    pub fn try_get(&self, key: &[u8], into: &mut Vec<u8>) -> Outcome<Option<bool>, M> {
+        into.clear();
+        let Some((found, seen)) = self.lookup(key, Some(into))? else {
+            into.clear(); // an attempt that did not hold may have left something
+            return Ok(Some(false));
+        };
+        let Some(value) = found.big else {
+            return Ok(Some(true));
+        };
+        let read = record::read_big(&self.medium, &value, into);
+        if matches!(read, Ok(true)) {
+            return Ok(Some(true));
+        }
+        if !self.versions.holds(seen) {
+            return Ok(None);
+        }
+        read?;
+        Err(record::big_mismatch(&value).into())
     }
 
     /// What is known of the value of `key`. As [`TreeReader::get`].

@@ -4,11 +4,13 @@
 //! clock [`Store::run_due`](crate::Store::run_due) does it.
 
 use std::sync::{Arc, Weak};
+use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 
 use everline::media::Media;
 use parking_lot::{Condvar, Mutex};
 
+use crate::KvError;
 use crate::core::{Core, Outcome};
 
 /// Wakes the thread of a store.
@@ -66,32 +68,39 @@ impl<M: Media> Core<M> {
         flush.into_iter().chain(checkpoint).min()
     }
 
-    /// Does what is due by now. Errors: as of a flush and a checkpoint; it stays due.
+    /// Does what is due by now. Errors: of a flush, else of a checkpoint; what failed stays due, and keeps the other from
+    /// nothing.
     pub fn run_due(&self) -> Outcome<(), M> {
         let now = self.clock.now();
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        let mut flushed = Ok(());
         if let Some(window) = &self.window {
             let oldest = window.overlay.read().oldest();
             if is_due(self.schedule.flush_at(oldest)) {
-                self.flush(window)?;
+                flushed = self.flush(window);
             }
         }
         let last = *self.last_checkpoint.lock();
+        let mut retired = Ok(());
         if is_due(self.schedule.checkpoint_at(last)) {
-            self.checkpoint()?;
+            retired = self.checkpoint().map(drop);
         }
-        Ok(())
+        flushed.and(retired)
     }
 
-    /// Makes every commit durable at its home, and retires the log.
+    /// Makes every commit durable at its home, and retires the log. What cannot be flushed keeps nothing else from it.
     pub fn checkpoint(&self) -> Outcome<everline::log::CheckpointReport, M> {
-        if let Some(window) = &self.window {
-            self.flush(window)?;
-        }
+        let flushed = match &self.window {
+            Some(window) => self.flush(window),
+            None => Ok(()),
+        };
         let now = self.clock.now();
-        let report = self.engine().checkpoint()?;
-        *self.last_checkpoint.lock() = now;
-        Ok(report)
+        let retired = self.engine().checkpoint();
+        if retired.is_ok() {
+            *self.last_checkpoint.lock() = now;
+        }
+        flushed?;
+        Ok(retired?)
     }
 
     /// Behind a commit: keeps the log below its limit.
@@ -111,6 +120,25 @@ impl<M: Media> Core<M> {
     }
 }
 
+/// The thread of a store.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    id: ThreadId,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Thread {
+    /// Waits until it has ended, which it was told to: it holds the store, and with that the pool, now and then. From the
+    /// thread itself, which may wake whoever closes the store, it does nothing.
+    pub fn join(&self) {
+        if std::thread::current().id() != self.id
+            && let Some(handle) = self.handle.lock().take()
+        {
+            drop(handle.join()); // a panic has told of itself
+        }
+    }
+}
+
 /// Starts the thread of a store that needs one.
 pub(crate) fn start<M: Media + Send + Sync + 'static>(core: &Arc<Core<M>>) -> std::io::Result<()> {
     if core.clock.is_manual() || !core.schedule.needs_time() {
@@ -118,7 +146,22 @@ pub(crate) fn start<M: Media + Send + Sync + 'static>(core: &Arc<Core<M>>) -> st
     }
     let (weak, signal) = (Arc::downgrade(core), Arc::clone(&core.signal));
     let thread = std::thread::Builder::new().name("everline-kv".into());
-    thread.spawn(move || run(&weak, &signal)).map(drop)
+    let handle = thread.spawn(move || run(&weak, &signal))?;
+    let thread = Thread {
+        id: handle.thread().id(),
+        handle: Mutex::new(Some(handle)),
+    };
+    drop(core.thread.set(thread)); // started once
+    Ok(())
+}
+
+/// Whether it is of no use to try again before the store is opened anew.
+fn stays<E: std::error::Error + 'static>(error: &KvError<E>) -> bool {
+    let ended = matches!(
+        error,
+        KvError::ReadOnly | KvError::Closed | KvError::Retired { .. }
+    );
+    ended || error.is_fatal()
 }
 
 fn run<M: Media>(core: &Weak<Core<M>>, signal: &Signal) {
@@ -127,7 +170,11 @@ fn run<M: Media>(core: &Weak<Core<M>>, signal: &Signal) {
             None => return,
             Some(core) => {
                 // What failed is told by tickets and by the next commit.
-                let failed = core.run_due().is_err();
+                let done = core.run_due();
+                if done.as_ref().is_err_and(stays) {
+                    return;
+                }
+                let failed = done.is_err();
                 let now = core.clock.now();
                 let next = core.next_due().map(|at| at.saturating_sub(now));
                 match failed {
@@ -146,7 +193,7 @@ impl<M: Media> Drop for Core<M> {
     fn drop(&mut self) {
         self.signal.stop();
         if let Some(window) = &self.window {
-            window.progress.fail(crate::KvError::Closed);
+            window.progress.fail(KvError::Closed);
         }
     }
 }

@@ -187,6 +187,7 @@ impl<M: Media> Core<M> {
             match made {
                 Ok(tree) => {
                     self.commit_edit(edit, tx, || {})?;
+                    self.limit_log();
                     Ok(self.spaces.write().add(name, tree))
                 }
                 Err(error) => {
@@ -224,7 +225,10 @@ impl<M: Media> Core<M> {
             }
             self.commit_edit(edit, tx, || state.set_dropped())?;
             self.spaces.write().remove(name);
-            self.free_tree(writer, &state.tree)
+            self.limit_log();
+            // The keyspace is gone, whatever comes: what is not freed now is freed by the next opening.
+            let _rest = self.free_tree(writer, &state.tree);
+            Ok(())
         })
     }
 
@@ -250,6 +254,7 @@ impl<M: Media> Core<M> {
                     Err(error.into())
                 }
             };
+            self.limit_log();
             match outcome {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}

@@ -1,11 +1,12 @@
 //! What all handles of an open store share.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use everline::engine::Engine;
+use everline::layout::Corrupt;
 use everline::media::Media;
 use everline::tree::{Tree, TreeEdit, TreeOptions, Versions};
 use everline::tx::Tx;
@@ -13,7 +14,7 @@ use everline::units::Padded;
 use everline_region::Regions;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use crate::background::Signal;
+use crate::background::{Signal, Thread};
 use crate::claim::Claim;
 use crate::counters::{Counters, Event};
 use crate::due::Schedule;
@@ -62,8 +63,10 @@ pub(crate) struct Core<M: Media> {
     pub recovery_time: Duration,
     pub counters: Counters,
     pub signal: Arc<Signal>,
+    /// What does things in time, where anything does.
+    pub thread: OnceLock<Thread>,
     closed: AtomicBool,
-    /// Given up when the store is closed.
+    /// Given up when the store is closed; locked while it is being closed.
     pub claim: Mutex<Option<Claim>>,
 }
 
@@ -157,6 +160,7 @@ impl<M: Media> Core<M> {
             recovery_time: options.recovery_time,
             counters: Counters::default(),
             signal: Arc::default(),
+            thread: OnceLock::new(),
             closed: AtomicBool::new(false),
             claim: Mutex::new(Some(claim)),
         }
@@ -306,7 +310,7 @@ impl<M: Media> Core<M> {
         self.applied.0.store(sequence, Ordering::SeqCst);
     }
 
-    /// The newest value of `key`; `false` where there is none.
+    /// The newest value of `key`; `false`, and nothing in `into`, where there is none.
     #[inline]
     pub fn get(&self, space: &SpaceState, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.counters.add(Event::Reads, 1);
@@ -327,12 +331,32 @@ impl<M: Media> Core<M> {
                 return Ok(replace(into, late.value.as_deref()));
             }
         }
-        let found = space
-            .tree
-            .reader(self.engine(), &self.versions)
-            .get(key, into)?;
-        space.alive()?;
-        Ok(found)
+        let reader = space.tree.reader(self.engine(), &self.versions);
+        let found = reader.try_get(key, into);
+        match space.still(found)? {
+            Some(found) => Ok(found),
+            None => self.get_contended(space, key, into),
+        }
+    }
+
+    /// A big value that others replace while it is read: a snapshot keeps what they replace.
+    #[cold]
+    fn get_contended(
+        &self,
+        space: &SpaceState,
+        key: &[u8],
+        into: &mut Vec<u8>,
+    ) -> Outcome<bool, M> {
+        loop {
+            let snapshot = self.open_snapshot();
+            let found = self.get_at(snapshot, space, key, into);
+            self.close_snapshot(snapshot);
+            match found {
+                // Larger than the memory for old values: only a moment without a writer helps.
+                Err(KvError::SnapshotTooOld { .. }) => std::thread::yield_now(),
+                found => return found,
+            }
+        }
     }
 
     /// The value of `key` at `snapshot`, which is open.
@@ -344,50 +368,59 @@ impl<M: Media> Core<M> {
         into: &mut Vec<u8>,
     ) -> Outcome<bool, M> {
         let hash = self.hash.of(space.id, key);
-        let stamp = self.stamps.get(hash);
-        let late = self
-            .window
-            .as_ref()
-            .and_then(|window| window.get(space.id, stamp, key));
-        let found = match late {
-            Some(late) => {
-                let found = replace(into, late.value.as_deref());
-                if late.sequence <= snapshot {
-                    return Ok(found);
-                }
-                found
+        for _ in 0..READS_AT_MOST {
+            let now = self.get_and_sequence(space, hash, key, into)?;
+            if let Some((found, sequence)) = now
+                && sequence <= snapshot
+            {
+                return Ok(found); // keeps K3
             }
-            None => {
-                let found = space
-                    .tree
-                    .reader(self.engine(), &self.versions)
-                    .get(key, into)?;
-                space.alive()?;
-                if self.stamps.get(hash) <= snapshot {
-                    return Ok(found); // keeps K3
+            let history = self.history.lock();
+            match (history.at(snapshot, space.id, key), now) {
+                (Past::Unchanged, Some((found, _))) => return Ok(found),
+                // What is replaced is in the history before its bytes go: only damage comes here again and again.
+                (Past::Unchanged, None) => {}
+                (Past::Was(value), _) => return Ok(replace(into, value.as_deref())),
+                (Past::TooOld, _) => {
+                    return Err(KvError::SnapshotTooOld {
+                        snapshot,
+                        oldest: history.floor(),
+                    });
                 }
-                found
             }
-        };
-        let history = self.history.lock();
-        match history.at(snapshot, space.id, key) {
-            Past::Unchanged => Ok(found),
-            Past::Was(value) => Ok(replace(into, value.as_deref())),
-            Past::TooOld => Err(KvError::SnapshotTooOld {
-                snapshot,
-                oldest: history.floor(),
-            }),
         }
+        let what = "the bytes of a value of this tree do not match their checksum";
+        Err(Corrupt::new(space.tree.place(), what).into())
+    }
+
+    /// The newest value of `key`, and a commit that is not before the last one that changed it; `None` where its bytes are
+    /// being replaced.
+    fn get_and_sequence(
+        &self,
+        space: &SpaceState,
+        hash: u64,
+        key: &[u8],
+        into: &mut Vec<u8>,
+    ) -> Outcome<Option<(bool, u64)>, M> {
+        if let Some(window) = &self.window
+            && let Some(late) = window.get(space.id, self.stamps.get(hash), key)
+        {
+            return Ok(Some((replace(into, late.value.as_deref()), late.sequence)));
+        }
+        let reader = space.tree.reader(self.engine(), &self.versions);
+        let found = space.still(reader.try_get(key, into))?;
+        Ok(found.map(|found| (found, self.stamps.get(hash))))
     }
 }
 
-/// Puts a value that was found in place of what `into` holds; answers whether there is one.
+/// How often a value is read whose bytes do not match, although nobody has replaced it.
+const READS_AT_MOST: u32 = 64;
+
+/// Puts a value, or nothing, in place of what `into` holds; answers whether there is one.
 #[inline]
-fn replace(into: &mut Vec<u8>, value: Option<&[u8]>) -> bool {
-    if let Some(value) = value {
-        into.clear();
-        into.extend_from_slice(value);
-    }
+pub(crate) fn replace(into: &mut Vec<u8>, value: Option<&[u8]>) -> bool {
+    into.clear();
+    into.extend_from_slice(value.unwrap_or_default());
     value.is_some()
 }
 

@@ -56,8 +56,10 @@ impl Schedule {
             Mode::Periodic => {
                 let since = oldest.saturating_sub(self.origin).as_nanos();
                 let ticks = since / self.interval.as_nanos() + 1;
-                let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
-                Some(self.origin + self.interval.saturating_mul(ticks))
+                let tick = ticks.saturating_mul(self.interval.as_nanos());
+                // 64 bits of nanoseconds are 584 years.
+                let tick = Duration::from_nanos(u64::try_from(tick).unwrap_or(u64::MAX));
+                Some(self.origin.saturating_add(tick))
             }
         }
     }
@@ -97,6 +99,19 @@ mod tests {
         for (commit, tick) in [(5_000, 7_000), (6_999, 7_000), (7_000, 9_000)] {
             assert_eq!(ticks.flush_at(Some(at(commit))), Some(at(tick)));
         }
+    }
+
+    #[test]
+    fn ticks_do_not_end_in_years_of_the_shortest_interval() {
+        let clock = ManualClock::new();
+        let ticks = Schedule::new(&StoreOptions {
+            mode: Mode::Periodic,
+            flush_interval: INTERVAL_MIN,
+            clock: clock.clock(),
+            ..StoreOptions::default()
+        });
+        let commit = SECOND * 86_400 * 3650;
+        assert_eq!(ticks.flush_at(Some(commit)), Some(commit + INTERVAL_MIN));
     }
 
     #[test]

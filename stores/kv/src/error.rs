@@ -85,6 +85,14 @@ pub enum KvError<E: std::error::Error + 'static> {
         /// What was asked for.
         name: String,
     },
+    /// A keyspace of another store than the transaction's.
+    #[error(
+        "the keyspace \"{name}\" belongs to another store than the transaction: take the one of the same name from its own"
+    )]
+    ForeignSpace {
+        /// Its name.
+        name: String,
+    },
     /// A keyspace has this name already.
     #[error("a keyspace is named \"{name}\" already: use it, drop it, or choose another name")]
     SpaceExists {
@@ -124,12 +132,18 @@ pub enum KvError<E: std::error::Error + 'static> {
     /// A fence failed earlier: nothing is stored any more. Reads go on.
     #[error("the pool is poisoned by a failed sync: close it and open it again to recover")]
     Poisoned,
+    /// The thread that made this commit together with its own has panicked.
+    #[error(
+        "the thread that committed this with others panicked: whether it is durable is unknown until the store is opened again"
+    )]
+    LeaderPanicked,
     /// The pool was opened read-only.
     #[error("the pool is open read-only: open it for writing")]
     ReadOnly,
-    /// Commits that were made durable later could not be: until that succeeds there are no new ones.
+    /// Commits that were made durable later could not be: until that succeeds there are no new ones, but deletes
+    /// where it is room that is wanted.
     #[error(
-        "commits of before are not durable yet ({}): make room, then sync; until then nothing is committed",
+        "commits of before are not durable yet ({}): make room, then sync; until then nothing but deletes is committed",
         text(.cause)
     )]
     Behind {
@@ -170,7 +184,7 @@ impl<E: std::error::Error + 'static> KvError<E> {
     pub fn is_fatal(&self) -> bool {
         match self {
             KvError::Behind { cause } => cause.is_fatal(),
-            KvError::Sync(_) | KvError::Poisoned => true,
+            KvError::Sync(_) | KvError::Poisoned | KvError::LeaderPanicked => true,
             _ => false,
         }
     }

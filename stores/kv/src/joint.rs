@@ -93,14 +93,9 @@ impl<'t, M: Media> Joint<'t, M> {
     /// one wait, two where regions were made or a value lies in a block of its own. Crash: all of it or nothing.
     pub fn commit(mut self) -> Outcome<Receipt<M::SyncError>, M> {
         let (tx, core) = (self.tx, &*self.tx.core);
-        drop(tx.active()?);
         core.validate(&tx.shared, true)?; // keys that were added since
         let started = core.counters.start();
-        let writes = {
-            let mut inner = tx.active()?;
-            inner.state = TxState::Preparing;
-            inner.writes.len() as u64
-        };
+        let writes = tx.shared.inner.lock().writes.len() as u64;
         let committed = self.commit_all()?;
         tx.finish(TxState::Committed);
         core.counters.written(writes, started);
@@ -130,7 +125,9 @@ impl<'t, M: Media> Joint<'t, M> {
         let job = Job::Transaction(tx.shared.clone());
         let outcome = batch.commit_between(|_timestamp| {
             let locked = edit.lock(&core.versions);
-            core.publish(base, 1, &Group(&[&job]));
+            let changed = [(0, &job)];
+            let changed = if done.changed { &changed[..] } else { &[] };
+            core.publish(base, 1, &Group(changed));
             locked
         });
         edit.clear();

@@ -17,7 +17,7 @@ use crate::KvError;
 use crate::change::{Change, Done, OwnedChange};
 use crate::core::{Core, OneKey, Outcome, Touched, Writer};
 use crate::space_state::SpaceState;
-use crate::table::TxShared;
+use crate::table::{TxShared, TxState};
 use crate::waiting::Waiter;
 
 /// Members that share a wait.
@@ -47,12 +47,12 @@ pub(crate) struct Committed {
     pub lsn: u64,
 }
 
-/// Members that are committed together, in their order.
-pub(crate) struct Group<'g>(pub &'g [&'g Job]);
+/// Commits that change something, with their numbers among those that are published together.
+pub(crate) struct Group<'g>(pub &'g [(u64, &'g Job)]);
 
 impl Touched for Group<'_> {
     fn each(&self, mut visit: impl FnMut(u64, &SpaceState, u64, &[u8])) {
-        for (number, job) in (0..).zip(self.0) {
+        for &(number, job) in self.0 {
             match job {
                 Job::Single {
                     space, hash, key, ..
@@ -197,8 +197,10 @@ impl<M: Media> Core<M> {
     /// Commits for all who wait now.
     fn lead(&self, writer: &mut Writer) {
         let mut members = self.waiting.take(GROUP_MAX);
+        let _led = Led::<M>(members.clone());
         while !members.is_empty() {
             members = self.lead_round(writer, members);
+            self.limit_log(); // who is answered may be slow to do it
         }
     }
 
@@ -218,7 +220,7 @@ impl<M: Media> Core<M> {
                 continue;
             }
             bytes += job.bytes();
-            Group(&[job]).each(|_, _, hash, _| {
+            Group(&[(0, job)]).each(|_, _, hash, _| {
                 touched.insert(hash);
             });
             group.push(member);
@@ -264,8 +266,9 @@ impl<M: Media> Core<M> {
         let base = self.applied();
         let Writer { edit, scratch, .. } = writer;
         let mut committed = Vec::with_capacity(jobs.len());
-        let mut applied = Ok(false);
-        for (number, job) in (0..).zip(jobs) {
+        let mut changed = Vec::with_capacity(jobs.len());
+        let mut applied = Ok(());
+        for job in jobs {
             let done = match job {
                 Job::Single {
                     space, key, change, ..
@@ -274,10 +277,13 @@ impl<M: Media> Core<M> {
             };
             match done {
                 Ok(done) => {
-                    applied = applied.map(|changed| changed || done.changed);
+                    // Who changes nothing is no commit: nobody conflicts with it.
+                    if done.changed {
+                        changed.push((changed.len() as u64, *job));
+                    }
                     committed.push(Committed {
                         done,
-                        sequence: base + 1 + number,
+                        sequence: base + changed.len() as u64,
                         lsn: 0,
                     });
                 }
@@ -287,16 +293,13 @@ impl<M: Media> Core<M> {
                 }
             }
         }
-        if !matches!(applied, Ok(true)) {
+        if applied.is_err() || changed.is_empty() {
             drop(tx);
             edit.clear();
-            committed
-                .iter_mut()
-                .for_each(|member| member.sequence = base);
-            return applied.map(|_| committed);
+            return applied.map(|()| committed);
         }
-        let count = jobs.len() as u64;
-        let lsn = self.commit_edit(edit, tx, || self.publish(base, count, &Group(jobs)))?;
+        let count = changed.len() as u64;
+        let lsn = self.commit_edit(edit, tx, || self.publish(base, count, &Group(&changed)))?;
         for member in &mut committed {
             if member.done.changed {
                 member.lsn = lsn;
@@ -309,12 +312,27 @@ impl<M: Media> Core<M> {
 /// A member of a group, and how it is answered.
 type Member<M> = Arc<Waiter<Job, Outcome<Committed, M>>>;
 
+/// What a leader has taken from the queue: should it panic, nobody of them waits for ever (K6).
+struct Led<M: Media>(Vec<Member<M>>);
+
+impl<M: Media> Drop for Led<M> {
+    fn drop(&mut self) {
+        for member in self.0.iter().filter(|member| !member.is_answered()) {
+            member.answer(Err(KvError::LeaderPanicked));
+        }
+    }
+}
+
 impl<M: Media> Core<M> {
     /// Whether `shared` may commit: nobody has changed since its snapshot what it writes, nor, serializable, what it has read.
     /// The lock under which commits are published is held. `last`: its snapshot is closed with that, so that its own commit
-    /// keeps no old values for it.
+    /// keeps no old values for it, and nothing is added to it from then on, of which nobody would have judged.
     pub fn validate(&self, shared: &TxShared, last: bool) -> Outcome<(), M> {
         let mut inner = shared.inner.lock();
+        if last && inner.state != TxState::Preparing {
+            shared.check_active(&inner)?;
+            inner.state = TxState::Preparing;
+        }
         let snapshot = shared.snapshot;
         let judged = {
             let history = self.history.lock();

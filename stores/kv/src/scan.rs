@@ -61,6 +61,8 @@ enum View<'s, M: Media> {
     /// A scan by itself, with a snapshot of its own.
     Snapshot(u64),
     Transaction(&'s Transaction<M>),
+    /// A transaction of another store than the keyspace's: it sees nothing of it.
+    Foreign,
 }
 
 /// Where the next entry is.
@@ -94,10 +96,15 @@ impl<'s, M: Media> Scan<'s, M> {
     pub(crate) fn of_transaction(
         tx: &'s Transaction<M>,
         space: &Arc<SpaceState>,
+        own: bool,
         bounds: Bounds,
         direction: Direction,
     ) -> Self {
-        Scan::new(&tx.core, space, View::Transaction(tx), bounds, direction)
+        let view = match own {
+            true => View::Transaction(tx),
+            false => View::Foreign,
+        };
+        Scan::new(&tx.core, space, view, bounds, direction)
     }
 
     fn new(
@@ -128,6 +135,7 @@ impl<'s, M: Media> Scan<'s, M> {
         match self.view {
             View::Snapshot(snapshot) => snapshot,
             View::Transaction(tx) => tx.shared.snapshot,
+            View::Foreign => 0,
         }
     }
 
@@ -181,8 +189,7 @@ impl<'s, M: Media> Scan<'s, M> {
         };
         let (core, space) = (self.core, &self.space);
         let reader = space.tree.reader(core.engine(), &core.versions);
-        if reader.read_big(&place, &mut self.big)? {
-            space.alive()?;
+        if space.still(reader.read_big(&place, &mut self.big))? {
             return Ok(true);
         }
         // Changed since: what it was is known to the history.
@@ -243,23 +250,29 @@ impl<'s, M: Media> Scan<'s, M> {
     fn load(&mut self) -> Outcome<(), M> {
         let core = self.core;
         core.serving()?;
-        if let View::Transaction(tx) = self.view {
-            drop(tx.active()?);
+        match self.view {
+            View::Snapshot(_) => {}
+            View::Transaction(tx) => drop(tx.active()?),
+            View::Foreign => {
+                return Err(KvError::ForeignSpace {
+                    name: self.space.name.clone(),
+                });
+            }
         }
         let mut instead = BTreeMap::new();
         let overlay = core.window.as_ref().map(|window| window.overlay.read());
         let reader = self.space.tree.reader(core.engine(), &core.versions);
-        match self.direction {
+        let read = match self.direction {
             Direction::Forward => {
                 let from = self.rest.lower.as_ref().map(Vec::as_slice);
-                reader.chunk_from(from, &mut self.chunk)?;
+                reader.chunk_from(from, &mut self.chunk)
             }
             Direction::Backward => {
                 let to = self.rest.upper.as_ref().map(Vec::as_slice);
-                reader.chunk_before(to, &mut self.chunk)?;
+                reader.chunk_before(to, &mut self.chunk)
             }
-        }
-        self.space.alive()?;
+        };
+        self.space.still(read)?;
         let span = self.pass_chunk();
         if let Some(overlay) = overlay {
             for (key, late) in overlay.range(self.space.id, &span) {

@@ -57,7 +57,7 @@ impl<M: Media> Space<M> {
     }
 
     /// As [`Space::get`], into memory of the caller: the value takes the place of what `into` holds; `false` where there is
-    /// none, and what `into` holds means nothing then.
+    /// none, and `into` is empty then.
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.core.get(&self.state, key.as_ref(), into)
@@ -79,8 +79,8 @@ impl<M: Media> Space<M> {
                 return Ok(late.value.map(|value| value.len() as u64));
             }
         }
-        let found = space.tree.reader(core.engine(), &core.versions).find(key)?;
-        space.alive()?;
+        let reader = space.tree.reader(core.engine(), &core.versions);
+        let found = space.still(reader.find(key))?;
         Ok(found.map(|found| found.len as u64))
     }
 
@@ -91,21 +91,19 @@ impl<M: Media> Space<M> {
         core.serving()?;
         let reader = space.tree.reader(core.engine(), &core.versions);
         let Some(window) = &core.window else {
-            let count = reader.count()?;
-            space.alive()?;
-            return Ok(count);
+            return space.still(reader.count());
         };
         let _still = core.writer(); // nothing moves from the window to the tree
         let overlay = window.overlay.read();
-        let mut count = reader.count()?;
+        let mut count = space.still(reader.count())?;
         for (key, late) in overlay.range(space.id, &Bounds::prefix(b"")) {
-            match (reader.find(key)?.is_some(), late.value.is_some()) {
+            let found = space.still(reader.find(key))?;
+            match (found.is_some(), late.value.is_some()) {
                 (false, true) => count += 1,
                 (true, false) => count -= 1,
                 _ => {}
             }
         }
-        space.alive()?;
         Ok(count)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
-use everline::tree::Tree;
+use everline::tree::{Tree, TreeError};
 
 use crate::KvError;
 
@@ -33,6 +33,17 @@ impl SpaceState {
                 name: self.name.clone(),
             }),
         }
+    }
+
+    /// What was read of the keyspace, if that is still there. Of a dropped one the blocks are somebody else's by now: what
+    /// looks like a value or like damage in them is neither (K7).
+    #[inline]
+    pub fn still<T, E: std::error::Error + 'static>(
+        &self,
+        read: Result<T, TreeError<E>>,
+    ) -> Result<T, KvError<E>> {
+        self.alive()?;
+        Ok(read?)
     }
 
     /// The keyspace is gone; its blocks are freed only after that.

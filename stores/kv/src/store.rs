@@ -121,8 +121,9 @@ impl<M: Media> Store<M> {
 
     /// Removes the keyspace `name` with all its keys; who has it open is told [`KvError::NoSuchSpace`].
     ///
-    /// Errors: there is none; the default keyspace stays. Cost: a wait, and one for each so many thousand keys. Crash: it is
-    /// there whole, or gone; what was not freed yet is freed at the next opening.
+    /// Errors: there is none; the default keyspace stays; the commit fails, and it is there as it was. Once it is gone the
+    /// answer is `Ok`, also where not all of it could be freed. Cost: a wait, and one for each so many thousand keys. Crash:
+    /// it is there whole, or gone; what was not freed yet is freed at the next opening.
     pub fn drop_space(&self, name: &str) -> Outcome<(), M> {
         self.core().drop_space(name)
     }
@@ -182,19 +183,25 @@ impl<M: Media> Store<M> {
     }
 
     /// Ends the store for all its handles: open transactions are aborted, every commit becomes durable, and the log is empty.
-    /// The pool stays open. Does nothing the second time.
+    /// The pool stays open; nothing in the background holds it any more. The second time it does nothing, and not before
+    /// the first is done.
     ///
-    /// Errors: [`KvError::Behind`], and those of the medium; the store is closed all the same.
+    /// Errors: [`KvError::Behind`], and those of the medium; the store is closed all the same. Which commits are lost with
+    /// it, their tickets tell.
     pub fn close(&self) -> Outcome<(), M> {
         let core = self.core();
-        if !core.shut() {
-            return Ok(());
+        let mut claim = core.claim.lock(); // whoever comes second waits here
+        let mut closed = Ok(());
+        if core.shut() {
+            core.signal.stop();
+            core.abort_all();
+            let mut writer = core.writer(); // whoever commits has done so
+            closed = self.empty(&mut writer);
         }
-        core.signal.stop();
-        core.abort_all();
-        let mut writer = core.writer(); // whoever commits has done so
-        let closed = self.empty(&mut writer);
-        drop(core.claim.lock().take());
+        if let Some(thread) = core.thread.get() {
+            thread.join();
+        }
+        drop(claim.take());
         closed
     }
 

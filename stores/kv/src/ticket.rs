@@ -136,9 +136,32 @@ impl<E: std::error::Error + Clone + 'static> Future for Ticket<E> {
         match state.outcome(self.sequence) {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                state.wakers.push(context.waker().clone());
+                // Whoever asks again and again is woken once.
+                let waker = context.waker();
+                if !state.wakers.iter().any(|known| known.will_wake(waker)) {
+                    state.wakers.push(waker.clone());
+                }
                 Poll::Pending
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    #[test]
+    fn a_ticket_that_is_asked_often_keeps_one_waker() {
+        let progress = Arc::new(Progress::<Infallible>::new(0));
+        let mut ticket = progress.ticket(1);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            assert!(Pin::new(&mut ticket).poll(&mut context).is_pending());
+        }
+        assert_eq!(progress.state.lock().wakers.len(), 1);
+        progress.reach(1);
+        assert!(Pin::new(&mut ticket).poll(&mut context).is_ready());
     }
 }

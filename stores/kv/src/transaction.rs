@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 
 use crate::bounds::Bounds;
 use crate::change::{Change, Done, check_key, check_value};
-use crate::core::{Core, Outcome};
+use crate::core::{Core, Outcome, replace};
 use crate::counters::Event;
 use crate::lead::Committed;
 use crate::scan::Scan;
@@ -45,6 +45,8 @@ pub struct Savepoint {
 pub struct On<'t, M: Media> {
     tx: &'t Transaction<M>,
     space: Arc<SpaceState>,
+    /// Whether the keyspace is one of the transaction's store: others have the same numbers for other trees.
+    own: bool,
 }
 
 impl<M: Media> fmt::Debug for Transaction<M> {
@@ -97,11 +99,13 @@ impl<M: Media> Transaction<M> {
         self.shared.snapshot
     }
 
-    /// The transaction in the keyspace `space`.
+    /// The transaction in the keyspace `space`. One of another store is refused by every operation, with
+    /// [`KvError::ForeignSpace`].
     pub fn on(&self, space: &Space<M>) -> On<'_, M> {
         On {
             tx: self,
             space: Arc::clone(&space.state),
+            own: Arc::ptr_eq(&space.core, &self.core),
         }
     }
 
@@ -109,6 +113,7 @@ impl<M: Media> Transaction<M> {
         On {
             tx: self,
             space: Arc::clone(&self.default),
+            own: true,
         }
     }
 
@@ -178,17 +183,12 @@ impl<M: Media> Transaction<M> {
         range: impl RangeBounds<K>,
         direction: Direction,
     ) -> Scan<'_, M> {
-        Scan::of_transaction(self, &self.default, Bounds::of(&range), direction)
+        self.in_default().scan(range, direction)
     }
 
     /// As [`On::scan_prefix`].
     pub fn scan_prefix(&self, prefix: impl AsRef<[u8]>, direction: Direction) -> Scan<'_, M> {
-        Scan::of_transaction(
-            self,
-            &self.default,
-            Bounds::prefix(prefix.as_ref()),
-            direction,
-        )
+        self.in_default().scan_prefix(prefix, direction)
     }
 
     /// Marks this moment: [`Transaction::rollback_to`] takes back what is written behind it. Errors: it has ended.
@@ -328,14 +328,25 @@ impl<'t, M: Media> On<'t, M> {
     }
 
     /// As [`On::get`], into memory of the caller: the value takes the place of what `into` holds; `false` where there is
-    /// none.
+    /// none, and `into` is empty then.
     pub fn get_into(&self, key: impl AsRef<[u8]>, into: &mut Vec<u8>) -> Outcome<bool, M> {
         self.tx.core.counters.add(Event::Reads, 1);
         self.read(key.as_ref(), into)
     }
 
+    /// Errors: [`KvError::ForeignSpace`].
+    fn check_own(&self) -> Outcome<(), M> {
+        match self.own {
+            true => Ok(()),
+            false => Err(KvError::ForeignSpace {
+                name: self.space.name.clone(),
+            }),
+        }
+    }
+
     fn read(&self, key: &[u8], into: &mut Vec<u8>) -> Outcome<bool, M> {
         check_key(key.len())?;
+        self.check_own()?;
         let (core, shared) = (&*self.tx.core, &*self.tx.shared);
         core.serving()?;
         let mut inner = self.tx.active()?;
@@ -345,10 +356,7 @@ impl<'t, M: Media> On<'t, M> {
         if !inner.writes.is_empty()
             && let Some(own) = inner.writes.get(id, core.hash.of(id, key), key)
         {
-            let Some(value) = own else { return Ok(false) };
-            into.clear();
-            into.extend_from_slice(value);
-            return Ok(true);
+            return Ok(replace(into, own));
         }
         drop(inner);
         core.get_at(shared.snapshot, &self.space, key, into)
@@ -431,6 +439,7 @@ impl<'t, M: Media> On<'t, M> {
     fn write(&self, key: &[u8], value: Option<&[u8]>) -> Outcome<(), M> {
         check_key(key.len())?;
         check_value(value.map_or(0, <[u8]>::len))?;
+        self.check_own()?;
         self.space.alive()?;
         let mut inner = self.tx.active()?;
         inner.touch(&self.space);
@@ -447,16 +456,15 @@ impl<'t, M: Media> On<'t, M> {
         range: impl RangeBounds<K>,
         direction: Direction,
     ) -> Scan<'t, M> {
-        Scan::of_transaction(self.tx, &self.space, Bounds::of(&range), direction)
+        self.scan_in(Bounds::of(&range), direction)
     }
 
     /// As [`On::scan`], of all keys that begin with `prefix`.
     pub fn scan_prefix(&self, prefix: impl AsRef<[u8]>, direction: Direction) -> Scan<'t, M> {
-        Scan::of_transaction(
-            self.tx,
-            &self.space,
-            Bounds::prefix(prefix.as_ref()),
-            direction,
-        )
+        self.scan_in(Bounds::prefix(prefix.as_ref()), direction)
+    }
+
+    fn scan_in(&self, bounds: Bounds, direction: Direction) -> Scan<'t, M> {
+        Scan::of_transaction(self.tx, &self.space, self.own, bounds, direction)
     }
 }

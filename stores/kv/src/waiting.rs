@@ -32,6 +32,11 @@ impl<R, A> Waiter<R, A> {
         self.answer.lock().take()
     }
 
+    /// Whether it was answered.
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire) // as in `take`
+    }
+
     /// Answers, and wakes whoever waits.
     pub fn answer(&self, answer: A) {
         *self.answer.lock() = Some(answer);

@@ -71,9 +71,10 @@ impl<E: std::error::Error + Clone + 'static> Window<E> {
         self.progress.reach(sequence);
     }
 
-    /// Errors: [`KvError::Behind`].
-    fn keeps_up(&self) -> Result<(), KvError<E>> {
+    /// Errors: [`KvError::Behind`]. Where there is only no room, whoever `frees` some goes on.
+    fn keeps_up(&self, frees: bool) -> Result<(), KvError<E>> {
         match self.progress.failure() {
+            Some(cause) if frees && is_full(&cause) => Ok(()),
             Some(cause) => Err(KvError::Behind {
                 cause: Box::new(cause),
             }),
@@ -92,7 +93,7 @@ impl<M: Media> Core<M> {
         change: Change<'_>,
     ) -> Outcome<Committed, M> {
         let order = window.lock();
-        self.may_commit_late(window)?;
+        self.may_commit_late(window, matches!(change, Change::Delete))?;
         space.alive()?;
         let mut old = Vec::new();
         let found = match change {
@@ -113,7 +114,7 @@ impl<M: Media> Core<M> {
                 key: Arc::from(key),
                 value: value.map(Arc::from),
             };
-            committed.sequence = self.append_late(window, vec![write])?;
+            committed.sequence = self.append_late(window, vec![write]);
         }
         drop(order);
         self.crowded(window)?;
@@ -128,9 +129,9 @@ impl<M: Media> Core<M> {
     ) -> Outcome<Committed, M> {
         let order = window.lock();
         self.validate(shared, true)?;
-        self.may_commit_late(window)?;
         let writes = late_writes(shared);
-        let sequence = self.append_late(window, writes)?;
+        self.may_commit_late(window, writes.iter().all(|write| write.value.is_none()))?;
+        let sequence = self.append_late(window, writes);
         drop(order);
         self.crowded(window)?;
         Ok(Committed {
@@ -140,9 +141,9 @@ impl<M: Media> Core<M> {
     }
 
     /// Errors: what is committed now would never become durable.
-    fn may_commit_late(&self, window: &Window<M::SyncError>) -> Outcome<(), M> {
+    fn may_commit_late(&self, window: &Window<M::SyncError>, frees: bool) -> Outcome<(), M> {
         self.serving()?;
-        window.keeps_up()?;
+        window.keeps_up(frees)?;
         if self.engine().is_read_only() {
             return Err(KvError::ReadOnly);
         }
@@ -152,19 +153,23 @@ impl<M: Media> Core<M> {
         }
     }
 
-    /// Puts a commit behind the others; `order` is held.
-    fn append_late(
-        &self,
-        window: &Window<M::SyncError>,
-        writes: Vec<LateWrite>,
-    ) -> Outcome<u64, M> {
+    /// Puts a commit behind the others; `order` is held. It cannot fail: nothing is noted of a commit that is not there (K8).
+    fn append_late(&self, window: &Window<M::SyncError>, writes: Vec<LateWrite>) -> u64 {
         let sequence = self.applied() + 1;
-        let mut history = self.history.lock(); // whoever takes a snapshot does so before this commit or behind it
-        if self.has_snapshots() {
-            let mut old = Vec::new();
-            for write in &writes {
-                let found = self.get_newest(&write.space, &write.key, &mut old)?;
-                history.note(sequence, write.space.id, &write.key, found.then_some(&old));
+        let mut replaced = None;
+        // Whoever takes a snapshot does so before this commit or behind it; what it replaces is read without the lock.
+        let mut history = loop {
+            let history = self.history.lock();
+            if replaced.is_some() || !self.has_snapshots() {
+                break history;
+            }
+            drop(history);
+            replaced = Some(self.replaced_late(&writes));
+        };
+        for (write, old) in writes.iter().zip(replaced.into_iter().flatten()) {
+            match old {
+                Ok(old) => history.note(sequence, write.space.id, &write.key, old.as_deref()),
+                Err(()) => history.lose(sequence),
             }
         }
         let mut overlay = window.overlay.write();
@@ -180,7 +185,18 @@ impl<M: Media> Core<M> {
         if first {
             self.signal.poke();
         }
-        Ok(sequence)
+        sequence
+    }
+
+    /// What lies at the keys of `writes` now; `order` is held. Damage is told to whoever reads it: here it only means that
+    /// nobody knows what there was.
+    fn replaced_late(&self, writes: &[LateWrite]) -> Vec<Result<Option<Vec<u8>>, ()>> {
+        let read = |write: &LateWrite| {
+            let mut old = Vec::new();
+            let found = self.get_newest(&write.space, &write.key, &mut old);
+            found.map(|found| found.then_some(old)).map_err(drop)
+        };
+        writes.iter().map(read).collect()
     }
 
     /// Flushes at once what takes too much memory.
@@ -196,10 +212,7 @@ impl<M: Media> Core<M> {
     /// Makes every commit before the call durable. Errors: [`KvError::Behind`].
     pub fn flush(&self, window: &Window<M::SyncError>) -> Outcome<(), M> {
         let mut writer = self.writer();
-        let flushed = self.flush_with(window, &mut writer);
-        drop(writer);
-        self.limit_log();
-        flushed
+        self.flush_with(window, &mut writer)
     }
 
     /// The same for whoever has the writers' lock.
@@ -212,16 +225,43 @@ impl<M: Media> Core<M> {
             let Some(last) = commits.last() else {
                 return Ok(());
             };
-            match self.flush_commits(writer, &commits) {
-                Ok(_) => window.settle(last.sequence),
+            let flushed = match self.flush_commits(writer, &commits) {
+                Ok(_) => Ok(last.sequence),
                 // Perhaps fewer fit into the log.
-                Err(error) if commits.len() > 1 && !error.is_fatal() => most = commits.len() / 2,
+                Err(error) if commits.len() > 1 && !error.is_fatal() => {
+                    most = commits.len() / 2;
+                    continue;
+                }
+                Err(cause) if is_full(&cause) => self.flush_all(window, writer, through, cause),
+                Err(cause) => Err(cause),
+            };
+            match flushed {
+                Ok(sequence) => {
+                    window.settle(sequence);
+                    self.limit_log();
+                }
                 Err(cause) => {
                     window.progress.fail(cause.clone());
                     let cause = Box::new(cause);
                     return Err(KvError::Behind { cause });
                 }
             }
+        }
+    }
+
+    /// Everything that waits in one transaction, since the first commit by itself has no room: a later one may have deleted
+    /// what it puts. Answers the last one. Errors: `cause`, where there is no other commit, or why not all of them.
+    fn flush_all(
+        &self,
+        window: &Window<M::SyncError>,
+        writer: &mut Writer,
+        through: u64,
+        cause: KvError<M::SyncError>,
+    ) -> Outcome<u64, M> {
+        let commits = window.overlay.read().front(through, usize::MAX);
+        match &*commits {
+            [_, .., last] => self.flush_commits(writer, &commits).map(|_| last.sequence),
+            _ => Err(cause),
         }
     }
 
@@ -248,6 +288,11 @@ impl<M: Media> Core<M> {
         }
         self.commit_edit(edit, tx, || {})
     }
+}
+
+/// Whether commits fail for want of room, and not of anything else.
+fn is_full<E: std::error::Error + 'static>(error: &KvError<E>) -> bool {
+    matches!(error, KvError::NoSpace { .. } | KvError::LogFull { .. })
 }
 
 /// The last write of each key.

@@ -1001,3 +1001,32 @@ fn tasks_share_a_module_and_their_commits() {
         some(49u32.to_le_bytes())
     );
 }
+
+#[test]
+fn the_pool_is_free_when_shutdown_answers_whatever_was_under_way() {
+    let home = Home::new();
+    for round in 0..12_u8 {
+        let module = PersistentMemoryModule::new(PMEMConfig {
+            persistence_mode: PersistenceMode::Async,
+            ..home.config()
+        });
+        let opened = block_on(module.initialize());
+        assert!(opened.is_ok(), "round {round}: {opened:?}");
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                let module = &module;
+                scope.spawn(move || {
+                    // Refused from the shutdown on.
+                    for number in 0..50_u8 {
+                        drop(block_on(module.put([thread, number], [round; 100], None)));
+                    }
+                });
+            }
+            block_on(module.shutdown()).expect("initialized");
+            let next = PersistentMemoryModule::new(home.config());
+            let opened = block_on(next.initialize());
+            assert!(opened.is_ok(), "round {round}: {opened:?}");
+            block_on(next.shutdown()).expect("initialized");
+        });
+    }
+}
