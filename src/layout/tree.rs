@@ -476,7 +476,7 @@ mod tests {
 
     #[test]
     fn nodes_of_default_sizes_fill_their_blocks() {
-        assert_eq!(TreeShape::leaf(28).bytes(), 512);
-        assert_eq!(TreeShape::inner(80).bytes(), 2032);
+        assert_eq!(TreeShape::leaf(56).bytes(), 984);
+        assert_eq!(TreeShape::inner(39).bytes(), 1008);
     }
 }
