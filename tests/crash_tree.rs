@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use crash_world::sweep::{MODELS, Sweep, first_of, under, workload};
-use crash_world::{E, full, medium, tiny};
+use crash_world::{E, medium, tiny};
 use everline::engine::{CreateOptions, Engine, OpenOptions};
 use everline::media::Media;
 use everline::tree::{Tree, TreeOptions, Versions};
-use everline_crash::{CrashMedia, CrashModel, Explorer, Point, Recording, Report};
+use everline_crash::{CrashMedia, CrashModel, Depth, Explorer, Point, Recording, Report};
 use tree_tools::{Change, Model, World, change, entries, forwards, slot};
 
 /// A tree before the workload: the slots of its nodes and the changes that make it, each a transaction.
@@ -287,7 +287,7 @@ fn sweep(explorer: &Explorer, len: u32, step: usize) -> Sweep {
 /// A record of many lines that is not believed leaves more states in its ring than a desk has time for: beyond so many at a
 /// crash point they are sampled.
 fn explorer(model: CrashModel, states: u64) -> Explorer {
-    under(model).budget_per_point(if full() { 1 << 18 } else { states })
+    under(model).budget_per_point(Depth::from_env().pick(states, states, 1 << 18))
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn every_change_of_a_tree_survives_a_cut_at_every_crash_point_and_one_inside_rec
 /// The short form takes a slice in which each operation comes first and second on some shape.
 #[test]
 fn every_pair_of_changes_of_a_tree_survives_a_cut_at_every_crash_point() {
-    let step = if full() { 1 } else { 11 };
+    let step = Depth::from_env().pick(11, 3, 1);
     for model in MODELS {
         sweep(&explorer(model, 1 << 8).kill_steps(2), 2, step);
     }
@@ -310,7 +310,7 @@ fn every_pair_of_changes_of_a_tree_survives_a_cut_at_every_crash_point() {
 
 #[test]
 fn every_triple_of_changes_of_a_tree_survives_a_cut_at_every_crash_point() {
-    let step = if full() { 1 } else { 211 };
+    let step = Depth::from_env().pick(211, 41, 1);
     for model in MODELS {
         sweep(&explorer(model, 1 << 8).kill_steps(2), 3, step);
     }

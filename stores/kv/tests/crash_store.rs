@@ -6,7 +6,7 @@ mod tools;
 use std::collections::BTreeMap;
 
 use everline::units::ByteLen;
-use everline_crash::{CrashMedia, Explorer, Point, Report};
+use everline_crash::{CrashMedia, Depth, Explorer, Point, Report};
 use everline_kv::{ManualClock, Mode, Store, StoreOptions};
 use tools::*;
 
@@ -22,13 +22,12 @@ type Seen = Result<Content, Vec<String>>;
 type Change<'c> = (&'c dyn Fn(&On), &'c [(&'c str, &'c str)]);
 
 fn explorer() -> Explorer {
-    match std::env::var("EVERLINE_CRASH").as_deref() {
-        Ok("full") => Explorer::new().nested_depth(1),
-        _ => Explorer::new()
-            .budget_per_point(48)
-            .kill_steps(6)
-            .nested_depth(0),
-    }
+    let desk = Explorer::new()
+        .budget_per_point(48)
+        .kill_steps(6)
+        .nested_depth(0);
+    let merge = Explorer::new().budget_per_point(256).nested_depth(0);
+    Depth::from_env().pick(desk, merge, Explorer::new().nested_depth(1))
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -238,11 +238,11 @@ fn explore(explorer: &Explorer, base: usize, ops: &[Op]) -> Report {
 /// first, second and third.
 fn explore_all(model: usize) {
     let all = alphabet();
-    let step = depth(163, 11, 1);
+    let step = depth(163, 41, 1);
     let whole = depth(false, false, true);
     let mut explorer = under(MODELS[model]).kill_steps(2);
     if !whole {
-        explorer = explorer.budget_per_point(depth(96, 512, 0));
+        explorer = explorer.budget_per_point(depth(96, 192, 0));
     }
     let mut sweep = Sweep::default();
     for number in (0..first_of(all.len(), 4)).step_by(step) {
