@@ -242,8 +242,8 @@ fn i8_a_broken_dump_goes_on_behind_its_last_whole_line() {
 fn i8_a_dump_that_fails_leaves_the_old_file_as_it_was() {
     let home = directory();
     let path = pool(&home, "4MiB");
-    everline_with(&["kv", "load", &path], lines(100).as_bytes()).ends(0);
-    kv(&["put", &path, "key 000050", &"cold value ".repeat(9)]).ends(0);
+    everline_with(&["kv", "load", &path], lines(300).as_bytes()).ends(0);
+    kv(&["put", &path, "key 000250", &"cold value ".repeat(9)]).ends(0);
     let (file, part) = (at(&home, "dump.jsonl"), at(&home, "dump.jsonl.part"));
     kv(&["dump", &path, "--to", &file]).ends(0);
     let whole = fs::read(&file).expect("written");
@@ -256,7 +256,7 @@ fn i8_a_dump_that_fails_leaves_the_old_file_as_it_was() {
     let sound = fs::read(&path).expect("a file");
     damage(&path, "cold value ".repeat(9).as_bytes());
     kv(&["dump", &path, "--to", &file, "--json"]).fails(1, "offset");
-    assert!(old() == whole, "damage was met behind fifty lines");
+    assert!(old() == whole, "damage was met behind some leaves");
     assert!(whole.starts_with(&fs::read(&part).expect("kept")));
 
     // Mended, the dump goes on behind what was kept, and takes the place of the old one.
